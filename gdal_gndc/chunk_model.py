@@ -1,0 +1,222 @@
+"""One chunk ready to be evaluated: its field, its place in the cube, its mask and residuals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gdal_gndc.cache import ByteCache
+from gdal_gndc.errors import FileFormatError
+from gdal_gndc.field.backend import Backend
+from gdal_gndc.field.core import check, ffi, lib, message_buffer, pointer
+from gdal_gndc.field.layout import Layout
+from gdal_gndc.field.native import NativeField
+from gdal_gndc.format.chunk import Chunk
+from gdal_gndc.format.meta import Meta
+from gdal_gndc.time_axis import TimeAxis
+from gdal_gndc.times import to_seconds
+
+_PARAMS = {2: ("lon_min", "lon_span", "lat_min", "lat_span"), 1: ("x_min", "x_span", "y_min", "y_span", "z_min", "z_span")}
+_RESIDUAL_TYPES = {"int8": lib.GNDC_INT8, "int16": lib.GNDC_INT16}
+
+
+class ChunkModel:
+    """A loaded chunk.
+
+    Parameters
+    ----------
+    chunk
+        Its blob, parsed.
+    meta, axis
+        Of the cube.
+    bounds, stored
+        (t0, t1, y0, y1, x0, x1) without and with the halo.
+    frames
+        Cache of decompressed masks and residuals, shared by the chunks of a cube.
+    key
+        What tells this chunk's frames from others' in the cache.
+    keep_tensors
+        See `NativeField`.
+
+    Attributes
+    ----------
+    struct
+        The core's ``gndc_chunk``.
+    bounds, stored, data_range
+        As given; the range of each band's values (of their log1p for ``use_log``), (C, 2) float32.
+    nbytes
+        Memory held, without the frame cache.
+
+    Raises
+    ------
+    FileFormatError
+        If the chunk holds what cannot be evaluated.
+    """
+
+    def __init__(
+        self,
+        chunk: Chunk,
+        meta: Meta,
+        axis: TimeAxis,
+        bounds: tuple[int, ...],
+        stored: tuple[int, ...],
+        frames: ByteCache[Any],
+        key: int,
+        *,
+        keep_tensors: bool = False,
+    ) -> None:
+        self.path, self.entry = chunk.path, chunk.entry
+        layout = Layout.of(chunk.config, path=chunk.path, entry=chunk.entry)
+        self.field = NativeField(
+            layout, chunk.tensors(layout.counts), keep_tensors=keep_tensors, path=chunk.path, entry=chunk.entry
+        )
+        self.bounds = bounds
+        self.stored = stored
+        self._frames = frames
+        self._key = key
+        n, height, width = stored[1] - stored[0], stored[3] - stored[2], stored[5] - stored[4]
+        self._shape = (n, height, width, meta.shape[3])
+        self._mask = chunk.mask(frames=n, height=height, width=width)
+        self._residuals = chunk.residuals(shape=self._shape)
+        self._seconds = axis.seconds[stored[0] : stored[1]]
+        self._start, self._end = _train_range(chunk, meta, axis, layout)
+        self.data_range = np.ascontiguousarray(chunk.data_range, np.float32)
+        struct = ffi.new("gndc_chunk *")
+        struct.field = self.field.handle
+        struct.bounds = bounds
+        struct.stored = stored
+        struct.range = pointer("float", self.data_range)
+        struct.use_log = int(meta.use_log)
+        struct.norm_mode = chunk.norm_mode
+        struct.has_xyz_params = int(chunk.norm_mode == 1 and bool(chunk.norm_params))
+        for i, name in enumerate(_PARAMS.get(chunk.norm_mode, ())):
+            struct.params[i] = chunk.norm_params.get(name, 0.0)
+        if chunk.norm_mode != 3:
+            # the file's own reference point: writers of these modes did not move centre anchors to corners
+            if meta.stored_transform is None:
+                raise FileFormatError(
+                    f"norm_mode {chunk.norm_mode} needs meta.transform, which is null", path=chunk.path, entry=chunk.entry
+                )
+            a, b, c, d, e, f = meta.stored_transform
+            x0, y0 = stored[4], stored[2]
+            struct.transform = (a, b, c + a * x0 + b * y0, d, e, f + d * x0 + e * y0)
+        self.struct = struct
+
+    @property
+    def nbytes(self) -> int:
+        return self.field.nbytes
+
+    @property
+    def has_mask(self) -> bool:
+        return self._mask is not None
+
+    @property
+    def has_residuals(self) -> bool:
+        return self._residuals is not None
+
+    def normalised(self, seconds: float) -> float:
+        """Return a time (seconds since 1970) as the network knows it, in [0, 1]."""
+        return float(lib.gndc_normalise_time(seconds, self._start, self._end))
+
+    def normalised_rate(self, seconds: float) -> float:
+        """Return what `normalised` changes by per second: 0 beyond the times the network was trained on."""
+        if not self._start <= seconds <= self._end or self._start == self._end:
+            return 0.0
+        return 1.0 / (self._end - self._start)
+
+    def frame_near(self, seconds: float) -> int:
+        """Return the stored frame observed nearest to a time, counted from the stored extent's first."""
+        if not self._seconds.size:
+            return 0
+        return int(lib.gndc_nearest_frame(pointer("double", self._seconds), self._seconds.size, seconds))
+
+    def mask_bits(self, frame: int) -> Any:
+        """Return the packed bits of a stored frame as a C buffer that keeps its bytes alive, or NULL."""
+        mask = self._mask
+        if mask is None:
+            return ffi.NULL
+        k = 0 if mask.kind == "static" else frame
+
+        def make() -> tuple[Any, int]:
+            bits = mask.frame(k)
+            return ffi.from_buffer("uint8_t[]", bits), len(bits)
+
+        return self._frames.get((self._key, "mask", k), make)
+
+    def residual(self, frame: int) -> Any:
+        """Return the residuals of a stored frame as a handle of the core, or NULL."""
+        residuals = self._residuals
+        if residuals is None:
+            return ffi.NULL
+
+        def make() -> tuple[Any, int]:
+            stored = residuals.frame(frame)
+            if stored is None:
+                return ffi.NULL, 64
+            info = residuals.info
+            scales = np.asarray(info.band_scales if info.uses_band_scales else (), np.float32)
+            deltas = np.ascontiguousarray(stored.deltas, np.int32)
+            values = np.ascontiguousarray(stored.values)
+            status, message = ffi.new("int *"), message_buffer()
+            handle = lib.gndc_residual_new(
+                pointer("int32_t", deltas), pointer("void", values), deltas.size, _RESIDUAL_TYPES[info.dtype],
+                stored.frame_scale, pointer("float", scales) if scales.size else ffi.NULL, scales.size,
+                *self._shape[1:], status, message,
+            )  # fmt: skip
+            check(status[0], message, path=self.path, entry=self.entry)
+            size = int(lib.gndc_residual_bytes(handle))
+            return ffi.gc(handle, lib.gndc_residual_free, size), size + 64
+
+        return self._frames.get((self._key, "residual", frame), make)
+
+    def add_to_grid(
+        self, grid: Any, backend: Backend, t: float, frame: int, weight: float, n_threads: int
+    ) -> None:
+        """Add this chunk's part of a ``gndc_grid``, with mask and residuals of a stored frame."""
+        message = message_buffer()
+        mask, residual = self.mask_bits(frame), self.residual(frame)
+        if backend.grid is None:
+            status = lib.gndc_grid_add(grid, self.struct, t, weight, mask, residual, n_threads, message)
+        else:
+            x, y = self.raw_axes(grid)
+            if not x.size or not y.size:
+                return
+            raw = np.ascontiguousarray(backend.grid(self.field, x, y, t), np.float32)
+            c_raw = pointer("float", raw)
+            status = lib.gndc_grid_add_raw(grid, self.struct, c_raw, weight, mask, residual, message)
+        check(status, message, path=self.path, entry=self.entry)
+
+    def add_to_tangents(
+        self, target: Any, t: float, rate: float, frame: int, weight: float, weight_rate: float, n_threads: int
+    ) -> None:
+        """Add this chunk's part of a ``gndc_tangents``, with the mask of a stored frame."""
+        message = message_buffer()
+        status = lib.gndc_tangents_add(
+            target, self.struct, t, rate, weight, weight_rate, self.mask_bits(frame), n_threads, message
+        )
+        check(status, message, path=self.path, entry=self.entry)
+
+    def raw_axes(self, grid: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the normalised x (nx,) and y (ny,) at which a grid needs the network's outputs."""
+        x, y = np.empty(grid.n_cols, np.float32), np.empty(grid.n_rows, np.float32)
+        nx, ny, message = ffi.new("int64_t *"), ffi.new("int64_t *"), message_buffer()
+        status = lib.gndc_grid_axes(grid, self.struct, pointer("float", x), nx, pointer("float", y), ny, message)
+        check(status, message, path=self.path, entry=self.entry)
+        return x[: nx[0]], y[: ny[0]]
+
+
+def _train_range(chunk: Chunk, meta: Meta, axis: TimeAxis, layout: Layout) -> tuple[float, float]:
+    """Seconds that the network knows as 0 and 1: the chunk's, else the cube's, else first and last frame."""
+    pairs = ((chunk.train_start, chunk.train_end), (meta.global_start, meta.global_end))
+    for start, end in pairs:
+        if start is not None and end is not None:
+            return to_seconds(start), to_seconds(end)
+    if axis.seconds.size:
+        return float(axis.seconds.min()), float(axis.seconds.max())
+    if layout.temporal and axis.n_frames > 1:
+        raise FileFormatError(
+            "the chunk has no train_time_range and the cube has no times", path=chunk.path, entry=chunk.entry
+        )
+    return 0.0, 0.0

@@ -1,0 +1,317 @@
+"""Many chunks as one continuous cube: routing, caching, blending. Arrays in, arrays out."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gdal_gndc.cache import ByteCache, CacheInfo
+from gdal_gndc.chunk_model import ChunkModel
+from gdal_gndc.errors import GNDCError
+from gdal_gndc.field.backend import Backend
+from gdal_gndc.field.core import check, ffi, lib, message_buffer, pointer
+from gdal_gndc.format.container import Container
+from gdal_gndc.targets import grid_target, tangents_target
+from gdal_gndc.time_axis import Moment, TimeAxis
+from gdal_gndc.times import to_seconds
+
+log = logging.getLogger(__name__)
+
+_CHUNK_CACHE = 2 << 30
+_FRAME_CACHE = 256 << 20
+
+
+class Cube:
+    """The continuous cube of one container.
+
+    Positions are pixel coordinates: pixel i covers [i, i + 1), its centre is i + 0.5. All methods may be called from
+    several threads at once; the GIL is released while the core evaluates.
+
+    Parameters
+    ----------
+    container
+        An open container; the cube closes it.
+    backend
+        What evaluates the networks.
+    n_threads
+        Threads of the core per call, 0 for its default.
+    cache_bytes
+        Budget for loaded chunks; by default ``GNDC_CHUNK_CACHE_BYTES`` or 2 GiB.
+    """
+
+    def __init__(
+        self, container: Container, backend: Backend, *, n_threads: int = 0, cache_bytes: int | None = None
+    ) -> None:
+        self.container = container
+        self.meta = container.meta
+        self.shape = container.meta.shape
+        self.axis = TimeAxis(self.meta.times, self.shape[0])
+        self.n_threads = n_threads
+        self.backend = backend
+        if cache_bytes is None:
+            cache_bytes = int(os.environ.get("GNDC_CHUNK_CACHE_BYTES", _CHUNK_CACHE))
+        self._chunks: ByteCache[ChunkModel] = ByteCache(cache_bytes)
+        self._frames: ByteCache[Any] = ByteCache(int(os.environ.get("GNDC_FRAME_CACHE_BYTES", _FRAME_CACHE)))
+        self._load_locks: dict[int, threading.Lock] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+
+        entries = container.manifest.chunks
+        self._bounds = np.array([(*c.time, *c.y, *c.x) for c in entries], np.int64).reshape(-1, 6)
+        geometry = ffi.new("gndc_cube *")
+        geometry.n_frames, geometry.height, geometry.width = self.shape[:3]
+        geometry.overlap, geometry.t_overlap = container.manifest.overlap, container.manifest.t_overlap
+        geometry.n_chunks = len(entries)
+        geometry.bounds = pointer("int64_t", self._bounds)
+        self._geometry = geometry
+        self._blends = bool(lib.gndc_blends(geometry))
+        self._fill = np.nan if self.meta.missing_fill is None else float(self.meta.missing_fill)
+        self._hidden = _hidden_bands(container)
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def read_grid(
+        self,
+        moment: Moment,
+        rows: NDArray[np.float64],
+        cols: NDArray[np.float64],
+        bands: Sequence[int],
+        out: NDArray[np.float32],
+    ) -> None:
+        """Evaluate a grid at one moment.
+
+        Parameters
+        ----------
+        rows, cols
+            Ascending pixel coordinates inside the cube, (R,) and (K,).
+        bands
+            0-based.
+        out
+            (R, K, len(bands)) float32, any strides; NaN where masked, the cube's fill where no chunk is.
+        """
+        grid, keep = grid_target(rows, cols, bands, out, blends=self._blends)
+        frame = self._frame_coordinate(moment)
+        lib.gndc_grid_begin(grid, self._fill)
+        if rows.size and cols.size:
+            box = (float(rows[0]), np.nextafter(rows[-1], np.inf), float(cols[0]), np.nextafter(cols[-1], np.inf))
+            for i in self._route(frame, box):
+                chunk = self._chunk(i)
+                t, k = self._local(chunk, moment)
+                weight = lib.gndc_time_weight(self._geometry, i, frame)
+                chunk.add_to_grid(grid, self.backend, t, k, weight, self.n_threads)
+        lib.gndc_grid_end(grid, self._fill)
+        del keep
+        if moment.frame is not None and self._hidden is not None:
+            out[..., self._hidden[moment.frame][list(bands)]] = np.nan
+
+    def read_series(
+        self,
+        moments: Sequence[Moment],
+        rows: NDArray[np.float64],
+        cols: NDArray[np.float64],
+        bands: Sequence[int],
+    ) -> NDArray[np.float32]:
+        """Evaluate points at many moments: the values of `read_grid` there, but for float32 rounding.
+
+        Parameters
+        ----------
+        rows, cols
+            Pixel coordinates inside the cube, (N,) each.
+
+        Returns
+        -------
+        ndarray
+            (N, len(moments), len(bands)) float32.
+        """
+        n, n_times = rows.size, len(moments)
+        out = np.empty((n, n_times, len(bands)), np.float32)
+        weights = np.empty((n, n_times), np.float32) if self._blends else None
+        c_bands = np.ascontiguousarray(bands, np.int32)
+        series = ffi.new("gndc_series *")
+        series.n_points, series.n_times, series.n_bands = n, n_times, len(c_bands)
+        series.rows, series.cols = pointer("double", rows), pointer("double", cols)
+        series.bands, series.out = pointer("int32_t", c_bands), pointer("float", out)
+        series.weights = ffi.NULL if weights is None else pointer("float", weights)
+        message = message_buffer()
+        lib.gndc_series_begin(series, self._fill)
+        if n and n_times:
+            frames = [self._frame_coordinate(moment) for moment in moments]
+            box = (rows.min(), np.nextafter(rows.max(), np.inf), cols.min(), np.nextafter(cols.max(), np.inf))
+            for i in sorted({i for frame in set(frames) for i in self._route(frame, box)}):
+                chunk = self._chunk(i)
+                time_weights = np.array([lib.gndc_time_weight(self._geometry, i, f) for f in frames])
+                t = np.zeros(n_times, np.float32)
+                masks = ffi.new("uint8_t *[]", n_times)
+                residuals = ffi.new("gndc_residual *[]", n_times)
+                held = []
+                for j, moment in enumerate(moments):
+                    if time_weights[j] > 0.0:
+                        t[j], k = self._local(chunk, moment)
+                        held.append((chunk.mask_bits(k), chunk.residual(k)))
+                        masks[j], residuals[j] = held[-1]
+                status = lib.gndc_series_add(
+                    series, chunk.struct, pointer("float", t), pointer("double", time_weights),
+                    masks if chunk.has_mask else ffi.NULL, residuals if chunk.has_residuals else ffi.NULL,
+                    self.n_threads, message,
+                )  # fmt: skip
+                check(status, message, path=self.container.path, entry=chunk.entry)
+        lib.gndc_series_end(series, self._fill)
+        if self._hidden is not None:
+            for j, moment in enumerate(moments):
+                if moment.frame is not None:
+                    out[:, j, self._hidden[moment.frame][list(bands)]] = np.nan
+        return out
+
+    def read_tangents(
+        self,
+        moment: Moment,
+        rows: NDArray[np.float64],
+        cols: NDArray[np.float64],
+        bands: Sequence[int],
+        axes: str,
+    ) -> NDArray[np.float32]:
+        """Evaluate points and their exact derivatives at one moment; residuals take no part.
+
+        Parameters
+        ----------
+        rows, cols
+            Pixel coordinates inside the cube, (N,) each.
+        axes
+            Letters of what to derive by: ``x`` a pixel column, ``y`` a pixel row, ``t`` a second; in this order.
+
+        Returns
+        -------
+        ndarray
+            (1 + len(axes), N, len(bands)) float32: values, then derivatives. NaN where masked; where no chunk is,
+            the cube's fill with NaN derivatives.
+
+        Raises
+        ------
+        FileFormatError
+            If the derivative by ``x`` or ``y`` is asked of a model that decodes blocks of pixels (`decodes_blocks`).
+        """
+        out = np.empty((1 + len(axes), rows.size, len(bands)), np.float32)
+        target, keep = tangents_target(rows, cols, bands, axes, out, blends=self._blends)
+        lib.gndc_tangents_begin(target, self._fill)
+        frame, frame_rate = self._frame_coordinate(moment), self._frame_rate(moment)
+        for i in self._route(frame, _box(rows, cols)) if rows.size else ():
+            chunk = self._chunk(i)
+            t, k = self._local(chunk, moment)
+            rate = 0.0 if moment.time is None else chunk.normalised_rate(to_seconds(moment.time))
+            weight = lib.gndc_time_weight(self._geometry, i, frame)
+            weight_rate = lib.gndc_time_weight_rate(self._geometry, i, frame) * frame_rate
+            chunk.add_to_tangents(target, t, rate, k, weight, weight_rate, self.n_threads)
+        lib.gndc_tangents_end(target)
+        del keep
+        if moment.frame is not None and self._hidden is not None:
+            out[..., self._hidden[moment.frame][list(bands)]] = np.nan
+        return out
+
+    def decodes_blocks(self, moment: Moment, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> bool:
+        """Whether a model that decodes several pixels at once answers for any of these points."""
+        routed = self._route(self._frame_coordinate(moment), _box(rows, cols)) if rows.size else []
+        return any(lib.gndc_decodes_blocks(self._chunk(i).struct) for i in routed)
+
+    # -- housekeeping --------------------------------------------------------------------------------------------
+
+    @property
+    def n_chunks(self) -> int:
+        """Number of chunks in the manifest."""
+        return len(self._bounds)
+
+    def chunk(self, index: int) -> ChunkModel:
+        """Return a loaded chunk by its place in the manifest."""
+        return self._chunk(index)
+
+    def cache_info(self) -> dict[str, CacheInfo]:
+        """Return the counters of the caches of chunks and of decompressed masks and residuals."""
+        return {"chunks": self._chunks.info(), "frames": self._frames.info()}
+
+    def close(self) -> None:
+        """Close the container and free what was loaded; calls after this fail."""
+        self._closed = True
+        self._chunks.clear()
+        self._frames.clear()
+        self.container.close()
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _frame_coordinate(self, moment: Moment) -> float:
+        if moment.frame is not None:
+            return moment.frame + 0.5
+        assert moment.time is not None
+        seconds = to_seconds(moment.time)
+        if self.axis.ascends:
+            times = self.axis.seconds
+            return float(lib.gndc_frame_of(pointer("double", times), times.size, seconds))
+        # dates in no order: a position between frames means nothing, the nearest frame does
+        times = self.axis.seconds
+        return float(lib.gndc_nearest_frame(pointer("double", times), times.size, seconds)) + 0.5
+
+    def _frame_rate(self, moment: Moment) -> float:
+        """Frames per second at a moment."""
+        times = self.axis.seconds
+        if moment.time is None or not self.axis.ascends:
+            return 0.0
+        return float(lib.gndc_frame_rate(pointer("double", times), times.size, to_seconds(moment.time)))
+
+    def _local(self, chunk: ChunkModel, moment: Moment) -> tuple[float, int]:
+        """Normalised time, and the stored frame whose mask and residuals apply."""
+        if moment.time is None:
+            return 0.0, (moment.frame or 0) - chunk.stored[0]
+        seconds = to_seconds(moment.time)
+        t = chunk.normalised(seconds)
+        if moment.frame is not None:
+            return t, moment.frame - chunk.stored[0]
+        return t, chunk.frame_near(seconds)
+
+    def _route(self, frame: float, box: tuple[float, float, float, float]) -> list[int]:
+        if self._closed:
+            raise GNDCError(f"{self.container.path}: the dataset is closed")
+        found = np.empty(len(self._bounds), np.int64)
+        n = lib.gndc_route(self._geometry, frame, *box, pointer("int64_t", found))
+        return [int(i) for i in found[:n]]
+
+    def _chunk(self, index: int) -> ChunkModel:
+        entry = self.container.manifest.chunks[index]
+
+        def make() -> tuple[ChunkModel, int]:
+            stored = ffi.new("int64_t[6]")
+            lib.gndc_stored_extent(self._geometry, index, stored)
+            bounds = tuple(int(b) for b in self._bounds[index])
+            model = ChunkModel(
+                self.container.read_chunk(entry), self.meta, self.axis, bounds, tuple(stored), self._frames, index,
+                keep_tensors=not self.backend.native,
+            )  # fmt: skip
+            log.debug("%s: loaded %s, %d bytes", self.container.path, entry.file, model.nbytes)
+            return model, model.nbytes
+
+        # one thread loads, the others wait for it rather than load the same again
+        with self._lock:
+            lock = self._load_locks.setdefault(index, threading.Lock())
+        with lock:
+            return self._chunks.get(index, make)
+
+
+def _box(rows: NDArray[np.float64], cols: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    return rows.min(), np.nextafter(rows.max(), np.inf), cols.min(), np.nextafter(cols.max(), np.inf)
+
+
+def _hidden_bands(container: Container) -> NDArray[np.bool_] | None:
+    """(T, C): which bands a frame's sensor does not observe; None if all observe all."""
+    meta = container.meta
+    if not meta.sensors or not meta.sensor_ids:
+        return None
+    names = meta.band_names
+    everything = np.ones(len(names), bool)
+    observed = {
+        sensor.id: everything if sensor.bands is None else np.array([name in sensor.bands for name in names])
+        for sensor in meta.sensors
+    }
+    return np.array([~observed.get(i, everything) for i in meta.sensor_ids])

@@ -1,0 +1,76 @@
+"""What evaluates the networks of a dataset: the compiled core, torch, or the numpy reference."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gdal_gndc.errors import DeviceError
+from gdal_gndc.field.core import ffi, lib
+from gdal_gndc.field.native import NativeField
+
+log = logging.getLogger(__name__)
+
+BackendName = Literal["auto", "native", "torch", "numpy"]
+DeviceName = Literal["auto", "cpu", "cuda"]
+GridFunction = Callable[[NativeField, NDArray[np.float32], NDArray[np.float32], float], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A way to evaluate networks.
+
+    ``grid(field, x, y, t)`` gives the outputs (ny, nx, n_outputs) float32 at normalised coordinates; unused when
+    ``native``, where the core does all.
+    """
+
+    name: str
+    device: str
+    grid: GridFunction | None = None
+
+    @property
+    def native(self) -> bool:
+        return self.grid is None
+
+
+def choose_backend(backend: BackendName = "auto", device: DeviceName = "auto") -> Backend:
+    """Return the backend a user asked for.
+
+    ``auto`` is the compiled core on the CPU unless ``device="cuda"`` was asked for, which is torch.
+
+    Raises
+    ------
+    DeviceError
+        If it is not there.
+    """
+    if backend not in ("auto", "native", "torch", "numpy"):
+        raise DeviceError(f"backend {backend!r}, expected auto, native, torch or numpy")
+    if device not in ("auto", "cpu", "cuda"):
+        raise DeviceError(f"device {device!r}, expected auto, cpu or cuda")
+    chosen = backend
+    if backend == "auto":
+        chosen = "torch" if device == "cuda" else "native"
+    if chosen != "torch" and device == "cuda":
+        raise DeviceError(f"backend {backend!r} runs on the CPU only; use backend='torch' for device='cuda'")
+    if chosen == "native":
+        isa = ffi.string(lib.gndc_isa()).decode()
+        log.info("backend native (%s): the compiled core, %d threads", isa, lib.gndc_threads())
+        return Backend("native", "cpu")
+    if chosen == "numpy":
+        from gdal_gndc.field.reference import grid as reference_grid
+
+        log.info("backend numpy: the slow reference")
+        return Backend("numpy", "cpu", reference_grid)
+    if importlib.util.find_spec("torch") is None:
+        raise DeviceError("backend 'torch' needs PyTorch: pip install 'gdal-gndc[encode]'")
+    from gdal_gndc.field.torch import grid_on
+
+    name, grid = grid_on(device)
+    log.info("backend torch on %s", name)
+    return Backend("torch", name, grid)

@@ -1,0 +1,31 @@
+// A field as the kernels see it: plain pointers, no containers (see simd.h).
+#ifndef GNDC_FIELD_H
+#define GNDC_FIELD_H
+
+#include "layout.h"
+
+namespace gndc {
+
+// One fully connected layer, packed for the kernels: weights[k][n], n padded to a multiple of 16 with zeros, so that
+// neurons lie in the vector lanes.
+struct Layer {
+    const float *weights;
+    int64_t k, n;
+};
+
+struct FieldView {
+    Layout layout;
+    const float *spatial, *temporal;
+    int n_matrices;                // n_layers + 1
+    Layer layers[kMaxLayers + 1];  // the first reads n_inputs_padded inputs
+    int64_t width;                 // widest padded activation
+};
+
+}  // namespace gndc
+
+struct gndc_field {
+    gndc::FieldView view;
+    float *storage;
+    int64_t bytes;
+};
+#endif

@@ -1,0 +1,84 @@
+// The functions that exist once per instruction set, and the plans they work from. No containers (see simd.h).
+#ifndef GNDC_KERNELS_H
+#define GNDC_KERNELS_H
+
+#include "field.h"
+
+namespace gndc {
+
+constexpr int kTile = 96;  // samples evaluated together; a multiple of every register block of the kernels
+
+// Pixels between the columns where a merged row starts afresh: a value depends on its column, never on the window.
+constexpr int kAnchor = 48;
+
+// Cells of one level along one axis of a grid.
+struct LevelColumns {
+    const int64_t *cell;    // per column
+    const float *fraction;  // per column
+    int64_t first, count;   // vertices [first, first + count) hold all cells
+    bool shared;            // rows of vertices are interpolated once and shared by the columns
+    bool merged;            // its share of the first layer is followed from column to column, see kernels.inl
+    float step;             // cells a column
+    int64_t row_offset;     // where the level's row of vertices lies in the scratch rows
+};
+
+// A merged level enters a new cell at a column.
+struct Crossing {
+    int32_t level;
+    int32_t vertex;  // first vertex of the new cell, from LevelColumns::first
+    float fraction;  // of the column within it
+};
+
+struct GridPlan {
+    int64_t n_cols;  // lead included
+    int64_t lead;    // columns before the first one wanted, back to an anchor; 0 unless merging
+    const float *y;  // normalised, one per row
+    float t;
+    LevelColumns columns[2 * kMaxLevels];  // spatial levels, then temporal ones
+    bool merging;
+    const Crossing *crossings;       // by column
+    const int64_t *crossings_begin;  // (n_cols + 1): those of column c are [begin[c], begin[c + 1])
+    const float *direct_weights;     // first layer's rows of the inputs that are not merged, (direct_inputs, n)
+    int64_t direct_inputs;
+};
+
+// Buffers of one worker, sized by scratch_floats().
+struct Scratch {
+    int tile;         // samples a tile holds: kTile, or less when the output is very wide
+    float *features;  // (tile, n_inputs_padded)
+    float *hidden[2]; // (tile, width)
+    float *raw;       // (tile, n_outputs_padded)
+    float *partial;   // (tile, width): first layer of the spatial branch, for series
+    float *rows;      // interpolated rows of vertices of the shared levels
+    float *bends;     // second differences of those rows, of the merged levels
+    float *folded[2]; // the temporal levels' rows iy and iy + 1 at the grid's time
+    int64_t folded_row[kMaxLevels];
+    bool folded_valid[kMaxLevels];
+};
+
+using GridSink = void (*)(void *context, int64_t row, int64_t col, int n, const float *raw);
+using SeriesSink = void (*)(void *context, int64_t point, int64_t time, int n, const float *raw);
+
+struct Kernels {
+    const char *name;
+    // n <= scratch.tile samples into scratch.raw
+    void (*points)(const FieldView &, int n, const float *x, const float *y, const float *t, Scratch &);
+    // rows [row0, row1) of a grid, tile by tile, to the sink
+    void (*grid_rows)(const FieldView &, const GridPlan &, int64_t row0, int64_t row1, Scratch &, GridSink,
+                      void *context);
+    // points [0, n) at n_times times, tile by tile, to the sink
+    void (*series)(const FieldView &, int64_t n, const float *x, const float *y, int64_t n_times, const float *t,
+                   Scratch &, SeriesSink, void *context);
+};
+
+extern const Kernels kKernelsGeneric;
+#ifdef GNDC_X86
+extern const Kernels kKernelsAvx2;
+extern const Kernels kKernelsAvx512;
+#endif
+
+// The set in use (dispatch.cpp).
+const Kernels &kernels();
+
+}  // namespace gndc
+#endif

@@ -1,0 +1,5 @@
+#include "kernels.inl"
+
+namespace gndc {
+extern const Kernels kKernelsGeneric = {"generic", points, grid_rows, series};
+}

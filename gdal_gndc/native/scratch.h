@@ -1,0 +1,89 @@
+// The buffers a worker evaluates in.
+#ifndef GNDC_SCRATCH_H
+#define GNDC_SCRATCH_H
+
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include "kernels.h"
+
+namespace gndc {
+
+class Workers {
+  public:
+    // plan: of the grid that will be read, or null
+    Workers(const FieldView &view, const GridPlan *plan, int count) {
+        const int64_t out = view.layout.n_outputs_padded;
+        const int tile = tile_of(view);
+        int64_t rows = 0;
+        if (plan) {
+            const int levels = view.layout.spatial.n_levels + view.layout.temporal.n_levels;
+            for (int l = 0; l < levels; ++l) {
+                const int features =
+                    l < view.layout.spatial.n_levels ? view.layout.spatial.features : view.layout.temporal.features;
+                if (plan->columns[l].shared) {
+                    rows += round(plan->columns[l].count * features);
+                }
+            }
+        }
+        const int64_t sizes[9] = {round(tile * view.layout.n_inputs_padded),
+                                  round(tile * view.width),
+                                  round(tile * view.width),
+                                  round(tile * out),
+                                  round(tile * view.width),
+                                  rows,
+                                  rows,
+                                  rows,
+                                  plan && plan->merging ? rows : 0};
+        int64_t total = 64;
+        for (const int64_t size : sizes) {
+            total += size;
+        }
+        m_scratch.resize(static_cast<size_t>(count));
+        for (Scratch &s : m_scratch) {
+            m_memory.emplace_back(static_cast<float *>(std::aligned_alloc(64, static_cast<size_t>(total) * 4)));
+            float *p = m_memory.back().get();
+            if (!p) {
+                throw std::bad_alloc();
+            }
+            // unused samples of a tile are evaluated too: no garbage in them
+            std::memset(p, 0, static_cast<size_t>(total) * 4);
+            float *parts[9];
+            for (int i = 0; i < 9; ++i) {
+                parts[i] = p;
+                p += sizes[i];
+            }
+            s.tile = tile;
+            s.features = parts[0];
+            s.hidden[0] = parts[1];
+            s.hidden[1] = parts[2];
+            s.raw = parts[3];
+            s.partial = parts[4];
+            s.rows = parts[5];
+            s.folded[0] = parts[6];
+            s.folded[1] = parts[7];
+            s.bends = parts[8];
+        }
+    }
+
+    int count() const { return static_cast<int>(m_scratch.size()); }
+    Scratch &scratch(int worker) { return m_scratch[static_cast<size_t>(worker)]; }
+
+    // samples a tile holds: fewer when each has very many outputs
+    static int tile_of(const FieldView &view) { return view.layout.n_outputs_padded <= 8192 ? kTile : 24; }
+
+    static int64_t round(int64_t floats) { return (floats + 31) / 16 * 16; }
+
+  private:
+    struct Free {
+        void operator()(float *p) const { std::free(p); }
+    };
+    std::vector<std::unique_ptr<float, Free>> m_memory;
+    std::vector<Scratch> m_scratch;
+};
+
+}  // namespace gndc
+#endif

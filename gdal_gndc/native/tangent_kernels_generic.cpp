@@ -1,0 +1,5 @@
+#include "tangent_kernels.inl"
+
+namespace gndc {
+extern const TangentKernel kTangentGeneric = tangents;
+}

@@ -1,0 +1,2 @@
+#define GNDC_ISA_NAME avx512
+#include "train_kernels.inl"

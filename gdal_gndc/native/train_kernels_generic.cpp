@@ -1,0 +1,2 @@
+#define GNDC_ISA_NAME generic
+#include "train_kernels.inl"

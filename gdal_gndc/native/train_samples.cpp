@@ -1,0 +1,132 @@
+#include <cmath>
+
+#include "train_model.h"
+
+namespace gndc {
+
+Samples::Samples(const gndc_train_data &data, const gndc_train_options &options, int n_bands, float spatial_scale)
+    : data_(data),
+      n_bands_(n_bands),
+      spatial_scale_(spatial_scale),
+      jitter_(static_cast<float>(options.time_jitter)),
+      seed_(mix(options.seed)),
+      n_(data.n_frames * data.height * data.width),
+      frame_(data.height * data.width) {
+    for (int64_t i = 0; i < n_; ++i) {
+        const float *values = data_.values + i * n_bands_;
+        int n_valid = 0;
+        for (int c = 0; c < n_bands_; ++c) {
+            n_valid += values[c] == values[c];
+        }
+        if (n_valid && has_data(i)) {
+            valid_samples_ += n_valid;
+            ++valid_positions_;
+        }
+    }
+    candidates_ = valid_positions_ ? static_cast<int64_t>(std::ceil(static_cast<double>(kTile) * static_cast<double>(n_) /
+                                                                    static_cast<double>(valid_positions_)))
+                                   : kTile;
+    bits_ = 2;
+    while ((int64_t{1} << bits_) < n_) {
+        ++bits_;
+    }
+}
+
+bool Samples::has_data(int64_t position) const {
+    if (data_.frame_weights && !(data_.frame_weights[position / frame_] > 0.0f)) {
+        return false;
+    }
+    const float *values = data_.values + position * n_bands_;
+    for (int c = 0; c < n_bands_; ++c) {
+        if (values[c] == values[c]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// A bijection of [0, n): odd multiplications and right shifts permute the integers of bits_ bits, and what falls
+// beyond n goes round again.
+int64_t Samples::permuted(uint64_t epoch, int64_t index) const {
+    const uint64_t mask = (uint64_t{1} << bits_) - 1;
+    const uint64_t key = mix(seed_ + epoch);
+    const uint64_t odd0 = mix(key) | 1, odd1 = mix(key + 1) | 1, odd2 = mix(key + 2) | 1;
+    const int shift = bits_ / 2;
+    uint64_t z = static_cast<uint64_t>(index);
+    do {
+        z = (z + key) & mask;
+        z = (z * odd0) & mask;
+        z ^= z >> shift;
+        z = (z * odd1) & mask;
+        z ^= z >> shift;
+        z = (z * odd2) & mask;
+        z ^= z >> shift;
+    } while (z >= static_cast<uint64_t>(n_));
+    return static_cast<int64_t>(z);
+}
+
+void Samples::draw(int64_t tile, int64_t *positions) const {
+    int filled = 0;
+    const int64_t first = tile * candidates_;
+    for (int64_t i = 0; i < candidates_ && filled < kTile; ++i) {
+        const int64_t position =
+            permuted(static_cast<uint64_t>((first + i) / n_), (first + i) % n_);
+        if (valid_positions_ == n_ || has_data(position)) {
+            positions[filled++] = position;
+            // the places are all over the cube: ask for the values long before they are needed
+            __builtin_prefetch(data_.values + position * n_bands_);
+            __builtin_prefetch(data_.values + (position + 1) * n_bands_ - 1);
+        }
+    }
+    while (filled < kTile) {
+        positions[filled++] = -1;
+    }
+}
+
+void Samples::place(int64_t position, TileCoordinates *out, int slot) const {
+    const int64_t f = position / frame_, pixel = position % frame_;
+    const int64_t row = pixel / data_.width, col = pixel % data_.width;
+    const float x = (static_cast<float>(col) + 0.5f) / static_cast<float>(data_.width);
+    const float y = (static_cast<float>(row) + 0.5f) / static_cast<float>(data_.height);
+    out->x[slot] = x;
+    out->y[slot] = y;
+    out->xs[slot] = x * spatial_scale_;
+    out->ys[slot] = y * spatial_scale_;
+    out->t[slot] = data_.times[f];
+}
+
+void Samples::coordinates(int64_t tile, const int64_t *positions, TileCoordinates *out) const {
+    for (int p = 0; p < kTile; ++p) {
+        place(positions[p] < 0 ? 0 : positions[p], out, p);
+        if (jitter_ > 0.0f) {
+            const uint64_t key = mix(seed_ ^ mix(static_cast<uint64_t>(tile * kTile + p)));
+            const float moved = out->t[p] + jitter_ * (2.0f * uniform(key) - 1.0f);
+            out->t[p] = moved < 0.0f ? 0.0f : moved > 1.0f ? 1.0f : moved;
+        }
+    }
+}
+
+double Samples::targets(const int64_t *positions, int stride, float *values, float *weights) const {
+    double total = 0;
+    for (int p = 0; p < kTile; ++p) {
+        float *v = values + static_cast<int64_t>(p) * stride, *w = weights + static_cast<int64_t>(p) * stride;
+        for (int c = 0; c < stride; ++c) {
+            v[c] = w[c] = 0.0f;
+        }
+        if (positions[p] < 0) {
+            continue;
+        }
+        const float weight = data_.frame_weights ? data_.frame_weights[positions[p] / frame_] : 1.0f;
+        const float *from = data_.values + positions[p] * n_bands_;
+        for (int c = 0; c < n_bands_; ++c) {
+            if (from[c] == from[c]) {
+                v[c] = from[c];
+                w[c] = weight;
+                total += weight;
+            }
+        }
+    }
+    return total;
+}
+
+}  // namespace gndc

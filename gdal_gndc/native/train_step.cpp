@@ -1,0 +1,365 @@
+#include "train_step.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+using namespace gndc;
+
+namespace {
+
+constexpr int kGroups = 32;        // sums of the decoder's gradient; their number must not depend on the threads
+constexpr int kPriceInterval = 25; // steps between two looks at the weights' histogram
+
+constexpr double kSmoothing = 0.02;   // of the running error
+constexpr double kMostRelative = 0.3;
+
+int tiles_of(int64_t batch) {
+    return static_cast<int>((std::max<int64_t>(batch, 1) + kTile - 1) / kTile);
+}
+
+}  // namespace
+
+gndc_trainer::gndc_trainer(const gndc_config &config, const Layout &layout, const gndc_train_options &given,
+                           const gndc_train_data &data)
+    : options(given),
+      model(config, layout),
+      samples(data, given, static_cast<int>(layout.n_bands), static_cast<float>(config.spatial_scale)),
+      n_tiles(tiles_of(given.batch)),
+      slopes(make_floats(3 * kSlopes)),
+      kernels_(train_kernels()),
+      n_threads_(given.n_threads > 0 ? given.n_threads : gndc_threads()),
+      n_groups_(std::min(n_tiles, kGroups)),
+      tiles_(static_cast<size_t>(n_tiles)),
+      feature_gradient_(make_floats(static_cast<int64_t>(n_tiles) * kTile * model.width)),
+      tile_loss_(static_cast<size_t>(n_tiles)),
+      tile_weight_(static_cast<size_t>(n_tiles)) {
+    n_threads_ = std::max(1, std::min(n_threads_, n_groups_));
+    int64_t activations = 0;
+    for (const Matrix &matrix : model.matrices) {
+        activations += matrix.columns;
+    }
+    for (int i = 0; i < n_threads_; ++i) {
+        Workspace work;
+        work.features = make_floats(static_cast<int64_t>(kTile) * model.width);
+        work.hidden = make_floats(kTile * activations);
+        work.targets = make_floats(static_cast<int64_t>(kTile) * model.matrices.back().columns);
+        work.weights = make_floats(static_cast<int64_t>(kTile) * model.matrices.back().columns);
+        work.d0 = make_floats(static_cast<int64_t>(kTile) * model.widest);
+        work.d1 = make_floats(static_cast<int64_t>(kTile) * model.widest);
+        work.corners = std::make_unique<Corners>();
+        work.next = std::make_unique<Corners>();
+        work_.push_back(std::move(work));
+    }
+    for (int i = 0; i < n_groups_; ++i) {
+        group_gradient_.push_back(make_floats(model.decoder.count));
+    }
+    for (size_t l = 0; l < model.levels.size(); ++l) {
+        level_order_.push_back(l);
+    }
+    auto cost = [&](size_t l) {
+        const TrainLevel &level = model.levels[l];
+        return static_cast<double>(level.features << level.dim) * std::log2(static_cast<double>(level.modulus) + 2.0);
+    };
+    std::stable_sort(level_order_.begin(), level_order_.end(), [&](size_t a, size_t b) { return cost(a) > cost(b); });
+    mark_reachable(model, samples, kernels_, options.time_jitter);
+    model.start(options.seed, options.table_init);
+    refresh();
+}
+
+bool gndc_trainer::quantised(int64_t at) const {
+    return static_cast<double>(at) >= options.quantise_from * static_cast<double>(options.total_steps);
+}
+
+void gndc_trainer::refresh() {
+    model.round(kernels_, options, quantised(step));
+}
+
+float *gndc_trainer::hidden_of(Workspace &work, size_t layer) const {
+    float *p = work.hidden.get();
+    for (size_t l = 0; l < layer; ++l) {
+        p += static_cast<int64_t>(kTile) * model.matrices[l].columns;
+    }
+    return p;
+}
+
+void gndc_trainer::forward(const TileCoordinates &tile, Workspace &work) const {
+    for (size_t l = 0; l < model.levels.size(); ++l) {
+        const TrainLevel &level = model.levels[l];
+        const bool flat = level.dim == 2;
+        kernels_.corners(level, flat ? tile.x : tile.xs, flat ? tile.y : tile.ys, tile.t, work.corners.get());
+        kernels_.gather(model.tables.rounded.get() + level.offset, level, work.corners.get(),
+                        work.features.get() + model.column_of(l), model.width);
+    }
+    for (int p = 0; p < kTile; ++p) {
+        for (int c = model.n_features; c < model.width; ++c) {
+            work.features[static_cast<int64_t>(p) * model.width + c] = 1.0f;
+        }
+    }
+    const float *input = work.features.get();
+    for (size_t l = 0; l < model.matrices.size(); ++l) {
+        const Matrix &matrix = model.matrices[l];
+        float *output = hidden_of(work, l);
+        kernels_.multiply(input, matrix.rows, model.decoder.rounded.get() + matrix.offset, matrix.columns, output,
+                          l + 1 < model.matrices.size(), nullptr);
+        input = output;
+    }
+}
+
+void gndc_trainer::tile_pass(int64_t at, int tile, int group, Workspace &work) {
+    const int64_t number = at * n_tiles + tile;
+    TileCoordinates &place = tiles_[static_cast<size_t>(tile)];
+    int64_t positions[kTile];
+    samples.draw(number, positions);
+    samples.coordinates(number, positions, &place);
+    const size_t last = model.matrices.size() - 1;
+    const int stride = model.matrices[last].columns;
+    tile_weight_[static_cast<size_t>(tile)] =
+        samples.targets(positions, stride, work.targets.get(), work.weights.get());
+    forward(place, work);
+    const float *output = hidden_of(work, last);
+    float *d = work.d0.get(), *other = work.d1.get();
+    double loss = 0;
+    for (int p = 0; p < kTile; ++p) {
+        const int64_t row = static_cast<int64_t>(p) * stride;
+        float row_loss = 0;
+        for (int c = 0; c < stride; ++c) {
+            const float error = output[row + c] - work.targets[row + c];
+            const float weighted = work.weights[row + c] * error;
+            row_loss += weighted * error;
+            d[row + c] = 2.0f * weighted;
+        }
+        loss += static_cast<double>(row_loss);
+    }
+    tile_loss_[static_cast<size_t>(tile)] = loss;
+    float *gradient = group_gradient_[static_cast<size_t>(group)].get();
+    for (size_t l = last;; --l) {
+        const Matrix &matrix = model.matrices[l];
+        const float *input = l ? hidden_of(work, l - 1) : work.features.get();
+        kernels_.accumulate(input, matrix.rows, d, matrix.columns, gradient + matrix.offset);
+        const float *back = model.transposed.get() + matrix.offset;
+        if (l == 0) {
+            kernels_.multiply(d, matrix.columns, back, matrix.rows,
+                              feature_gradient_.get() + static_cast<int64_t>(tile) * kTile * model.width, false,
+                              nullptr);
+            return;
+        }
+        kernels_.multiply(d, matrix.columns, back, matrix.rows, other, false, input);
+        std::swap(d, other);
+    }
+}
+
+void gndc_trainer::scatter_level(size_t l, Workspace &work) {
+    const TrainLevel &level = model.levels[l];
+    const bool flat = level.dim == 2;
+    const float *d = feature_gradient_.get() + model.column_of(l);
+    for (int tile = 0; tile < n_tiles; ++tile) {
+        const TileCoordinates &place = tiles_[static_cast<size_t>(tile)];
+        kernels_.corners(level, flat ? place.x : place.xs, flat ? place.y : place.ys, place.t, work.corners.get());
+        kernels_.scatter(model.tables.g.get() + level.offset, level, work.corners.get(),
+                         d + static_cast<int64_t>(tile) * kTile * model.width, model.width);
+    }
+}
+
+AdamStep gndc_trainer::adam_step(int component) const {
+    const double fraction = static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, options.total_steps));
+    const double cosine = 0.5 * (1.0 + std::cos(3.14159265358979323846 * std::min(1.0, fraction)));
+    const double warm = std::min(1.0, static_cast<double>(step + 1) /
+                                          static_cast<double>(std::max<int64_t>(1, options.warmup_steps)));
+    const double rate = (component == 2 ? options.decoder_rate : options.table_rate) * warm *
+                        (cosine * (1.0 - options.final_rate) + options.final_rate);
+    const double n = static_cast<double>(step + 1);
+    const double scale = component == 0   ? options.spatial_scale
+                         : component == 1 ? options.temporal_scale
+                                          : options.decoder_scale;
+    AdamStep adam{};
+    adam.rate = static_cast<float>(rate / (1.0 - std::pow(0.9, n)));
+    adam.second = static_cast<float>(1.0 / (1.0 - std::pow(0.99, n)));
+    adam.gradient_scale = static_cast<float>(1.0 / std::max(step_weight_, 1e-30));
+    adam.rounding = scale > 0 ? Rounding::steps : Rounding::none;
+    adam.scale = static_cast<float>(scale);
+    // While little is learnt yet a price on every weight would end all learning: it rises with the first tenth of the
+    // schedule, and its relative part stays below what an untrained error would ask for.
+    const double rise = std::min(1.0, 10.0 * fraction);
+    const double rate_weight =
+        rise * (options.rate_weight + std::min(kMostRelative, options.rate_relative * running_loss));
+    if (scale > 0 && rate_weight > 0) {
+        const int64_t n_samples = options.rate_samples > 0 ? options.rate_samples : samples.valid_samples();
+        adam.penalty = static_cast<float>(rate_weight * scale / static_cast<double>(n_samples));
+        adam.slopes = slopes.get() + component * kSlopes;
+    }
+    return adam;
+}
+
+void gndc_trainer::update_tables(const AdamStep &adam, size_t from, size_t to) {
+    Parameters &p = model.tables;
+    const bool now = quantised(step + 1);
+    const std::vector<uint32_t> &blocks = model.blocks;
+    for (size_t i = from; i < to;) {  // runs of neighbouring blocks at once
+        size_t end = i + 1;
+        while (end < to && blocks[end] == blocks[end - 1] + 1) {
+            ++end;
+        }
+        const int64_t first = static_cast<int64_t>(blocks[i]) * kPad, n = static_cast<int64_t>(end - i) * kPad;
+        kernels_.adam(adam, n, p.w.get() + first, p.rounded.get() + first, p.g.get() + first, p.m.get() + first,
+                      p.v.get() + first);
+        if (!now && adam.rounding == Rounding::steps) {
+            std::memcpy(p.rounded.get() + first, p.w.get() + first, static_cast<size_t>(n) * sizeof(float));
+        }
+        i = end;
+    }
+}
+
+void gndc_trainer::update(int thread, int n_threads) {
+    const std::vector<uint32_t> &blocks = model.blocks;
+    const size_t n = blocks.size();
+    const size_t from = n * static_cast<size_t>(thread) / static_cast<size_t>(n_threads);
+    const size_t to = n * static_cast<size_t>(thread + 1) / static_cast<size_t>(n_threads);
+    const uint32_t border = static_cast<uint32_t>(model.temporal_start / kPad);
+    const size_t middle = static_cast<size_t>(
+        std::lower_bound(blocks.begin() + static_cast<std::ptrdiff_t>(from),
+                         blocks.begin() + static_cast<std::ptrdiff_t>(to), border) -
+        blocks.begin());
+    update_tables(adam_step(0), from, middle);
+    update_tables(adam_step(1), middle, to);
+    if (thread != n_threads - 1) {
+        return;
+    }
+    Parameters &p = model.decoder;
+    for (int group = 0; group < n_groups_; ++group) {
+        float *sum = group_gradient_[static_cast<size_t>(group)].get();
+        kernels_.add(sum, p.count, p.g.get());
+        std::memset(sum, 0, static_cast<size_t>(p.count) * sizeof(float));
+    }
+    AdamStep adam = adam_step(2);
+    kernels_.adam(adam, p.count, p.w.get(), p.rounded.get(), p.g.get(), p.m.get(), p.v.get());
+    if (options.decoder_scale < 0 || !quantised(step + 1)) {
+        const bool half = options.decoder_scale < 0 && quantised(step + 1);
+        kernels_.round(half ? Rounding::half : Rounding::none, 1.0f, p.count, p.w.get(), p.rounded.get());
+    }
+    for (const Matrix &matrix : model.matrices) {
+        kernels_.transpose(p.rounded.get() + matrix.offset, matrix.rows, matrix.columns,
+                           model.transposed.get() + matrix.offset);
+    }
+}
+
+void gndc_trainer::price_weights() {
+    const uint32_t border = static_cast<uint32_t>(model.temporal_start / kPad);
+    const std::vector<uint32_t> &blocks = model.blocks;
+    const int64_t n_spatial = std::lower_bound(blocks.begin(), blocks.end(), border) - blocks.begin();
+    const int64_t n_temporal = static_cast<int64_t>(blocks.size()) - n_spatial;
+    bits = 0;
+    if (options.spatial_scale > 0) {
+        bits += rate_slopes(model.tables.w.get(), blocks.data(), n_spatial, static_cast<float>(options.spatial_scale),
+                            slopes.get());
+    }
+    if (options.temporal_scale > 0 && n_temporal) {
+        bits += rate_slopes(model.tables.w.get(), blocks.data() + n_spatial, n_temporal,
+                            static_cast<float>(options.temporal_scale), slopes.get() + kSlopes);
+    }
+    if (options.decoder_scale > 0) {
+        bits += rate_slopes(model.decoder.w.get(), nullptr, model.decoder.count / kPad,
+                            static_cast<float>(options.decoder_scale), slopes.get() + 2 * kSlopes);
+    } else if (options.decoder_scale < 0) {
+        bits += 16.0 * static_cast<double>(model.layout.decoder_count);
+    }
+}
+
+void gndc_trainer::phases(int64_t at, int thread, int n_threads, Barrier &barrier, bool learn) {
+    Workspace &work = work_[static_cast<size_t>(thread)];
+    for (int group = next_group_.fetch_add(1); group < n_groups_; group = next_group_.fetch_add(1)) {
+        for (int tile = n_tiles * group / n_groups_; tile < n_tiles * (group + 1) / n_groups_; ++tile) {
+            tile_pass(at, tile, group, work);
+        }
+    }
+    barrier.wait();
+    if (thread == 0) {
+        double loss = 0, weight = 0;
+        for (int tile = 0; tile < n_tiles; ++tile) {
+            loss += tile_loss_[static_cast<size_t>(tile)];
+            weight += tile_weight_[static_cast<size_t>(tile)];
+        }
+        total_loss_ += loss;
+        total_weight_ += weight;
+        step_weight_ = weight;
+        if (learn && weight > 0) {
+            running_loss += (running_loss > 0 ? kSmoothing : 1.0) * (loss / weight - running_loss);
+        }
+    }
+    const int n_levels = static_cast<int>(level_order_.size());
+    for (int l = next_level_.fetch_add(1); l < n_levels; l = next_level_.fetch_add(1)) {
+        scatter_level(level_order_[static_cast<size_t>(l)], work);
+    }
+    barrier.wait();
+    if (learn) {
+        update(thread, n_threads);
+        barrier.wait();
+    }
+    if (thread == 0) {
+        next_group_.store(0);
+        next_level_.store(0);
+        step += learn;
+    }
+}
+
+void gndc_trainer::run(int64_t n_steps, gndc_train_progress *progress) {
+    total_loss_ = total_weight_ = 0;
+    const int64_t first = step, last = std::min(options.total_steps, step + n_steps);
+    Barrier barrier(n_threads_);
+    run_team(n_threads_, [&](int thread) {
+        for (int64_t at = first; at < last; ++at) {
+            if (at % kPriceInterval == 0 && thread == 0) {
+                price_weights();
+            }
+            phases(at, thread, n_threads_, barrier, true);
+            barrier.wait();
+        }
+    });
+    progress->step = step;
+    progress->loss = total_weight_ > 0 ? total_loss_ / total_weight_ : 0;
+    progress->bits = bits;
+    progress->samples = (step - first) * n_tiles * kTile;
+}
+
+double gndc_trainer::gradient(int64_t at, double *weight) {
+    total_loss_ = total_weight_ = 0;
+    Barrier barrier(1);
+    run_team(1, [&](int) { phases(at, 0, 1, barrier, false); });
+    for (Floats &sum : group_gradient_) {
+        kernels_.add(sum.get(), model.decoder.count, model.decoder.g.get());
+        std::memset(sum.get(), 0, static_cast<size_t>(model.decoder.count) * sizeof(float));
+    }
+    *weight = total_weight_;
+    return total_weight_ > 0 ? total_loss_ / total_weight_ : 0;
+}
+
+void gndc_trainer::clear_gradient() {
+    for (Parameters *p : {&model.tables, &model.decoder}) {
+        std::memset(p->g.get(), 0, static_cast<size_t>(p->count) * sizeof(float));
+    }
+}
+
+void gndc_trainer::evaluate(int64_t n, const float *x, const float *y, const float *t, float *out) {
+    Workspace &work = work_[0];
+    auto tile = std::make_unique<TileCoordinates>();
+    const size_t last = model.matrices.size() - 1;
+    const int n_bands = static_cast<int>(model.layout.n_outputs), stride = model.matrices[last].columns;
+    const float spatial_scale = model.layout.spatial_scale;
+    for (int64_t i = 0; i < n; i += kTile) {
+        const int count = static_cast<int>(std::min<int64_t>(kTile, n - i));
+        for (int p = 0; p < kTile; ++p) {
+            const int64_t from = i + std::min(p, count - 1);
+            tile->x[p] = x[from];
+            tile->y[p] = y[from];
+            tile->xs[p] = x[from] * spatial_scale;
+            tile->ys[p] = y[from] * spatial_scale;
+            tile->t[p] = t[from];
+        }
+        forward(*tile, work);
+        const float *output = hidden_of(work, last);
+        for (int p = 0; p < count; ++p) {
+            std::memcpy(out + (i + p) * n_bands, output + static_cast<int64_t>(p) * stride,
+                        static_cast<size_t>(n_bands) * sizeof(float));
+        }
+    }
+}

@@ -1,0 +1,133 @@
+"""Seasons of curves and of a real cube, against scipy on dense samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gdal_gndc
+from gdal_gndc.errors import CoordinateError, TimeError
+from gdal_gndc.phenology import phenology, season
+
+DAYS = np.arange(0, 361, 5.0)
+
+
+def _curve(t, base, height, rise, fall, rise_width, fall_width):
+    """The double logistic of Beck et al. 2006 and its derivative."""
+    up, down = (1 / (1 + np.exp(-(t - c) / w)) for c, w in ((rise, rise_width), (fall, fall_width)))
+    value = base + height * (up - down)
+    rate = height * (up * (1 - up) / rise_width - down * (1 - down) / fall_width)
+    return value, rate
+
+
+parameters = st.tuples(
+    st.floats(0.05, 0.3), st.floats(0.2, 0.8), st.floats(80, 140), st.floats(210, 280), st.floats(8, 15),
+    st.floats(8, 15),
+)  # fmt: skip
+
+
+@given(st.lists(parameters, min_size=1, max_size=5), st.sampled_from([0.1, 0.2, 0.5, 0.8]))
+@settings(deadline=None, max_examples=40)
+def test_seasons_of_smooth_curves_are_scipys(curves, threshold):
+    optimize = pytest.importorskip("scipy.optimize")
+    integrate = pytest.importorskip("scipy.integrate")
+    values, rates = (
+        np.stack(a, axis=1) for a in zip(*(_curve(DAYS, *p) for p in curves), strict=True)
+    )
+    found = season(DAYS, values, rates, "amplitude", threshold)
+    for i, p in enumerate(curves):
+        start, peak, end, height, base, amplitude, integral = found[:, i]
+        true_peak = optimize.brentq(lambda t: _curve(t, *p)[1], p[2], p[3])
+        true_height = _curve(true_peak, *p)[0]
+        assert peak == pytest.approx(true_peak, abs=0.5)
+        assert height == pytest.approx(true_height, abs=1e-4)
+        lows = values[: int(true_peak // 5) + 1, i].min(), values[int(true_peak // 5) + 1 :, i].min()
+        assert base == pytest.approx(np.mean(lows), abs=1e-9)
+        assert amplitude == pytest.approx(true_height - base, abs=1e-4)
+        crossings = [
+            optimize.brentq(lambda t: _curve(t, *p)[0] - (low + threshold * (true_height - low)), a, b)  # noqa: B023
+            for low, a, b in ((lows[0], 0, true_peak), (lows[1], true_peak, 360))
+        ]
+        assert (start, end) == pytest.approx(crossings, abs=0.25)
+        area = integrate.quad(lambda t: _curve(t, *p)[0], start, end)[0]
+        assert integral == pytest.approx(area, rel=1e-3)
+
+
+def test_the_fastest_rise_and_fall():
+    values, rates = _curve(DAYS[:, None], 0.1, 0.6, 100, 250, 10, 12)
+    start, _, end, *_ = season(DAYS, values, rates, "velocity", 0.5)[:, 0]
+    assert (start, end) == pytest.approx((100, 250), abs=5)
+
+
+def test_the_higher_of_two_peaks_wins():
+    one, two = _curve(DAYS, 0.1, 0.3, 50, 110, 8, 8), _curve(DAYS, 0, 0.6, 200, 300, 8, 8)
+    values, rates = (np.stack([a + b, b + a], axis=1) for a, b in zip(one, two, strict=True))
+    found = season(DAYS, values, rates, "amplitude", 0.5)
+    assert (found[1] > 200).all()
+    # the season begins in the valley between them
+    assert (found[0] > 150).all()
+
+
+def test_curves_without_a_season():
+    t = DAYS[:, None]
+    flat, rising = np.full_like(t, 0.3), 0.001 * t
+    values, rates = _curve(t, 0.1, 0.6, 100, 250, 10, 12)
+    holed = values.copy()
+    holed[7] = np.nan
+    all_values = np.hstack([flat, rising, holed, values])
+    all_rates = np.hstack([0 * t, 0.001 + 0 * t, rates, rates])
+    found = season(DAYS, all_values, all_rates, "amplitude", 0.5)
+    assert np.isnan(found[:, :3]).all()
+    assert np.isfinite(found[:, 3]).all()
+
+
+def test_a_real_cube_against_scipy(real_cube):
+    interpolate = pytest.importorskip("scipy.interpolate")
+    with gdal_gndc.open(real_cube) as ds:
+        window = (20, 30, 6, 4)
+        span = ("2018-03-01T00:00:00Z", "2018-11-15T00:00:00Z")
+        found = phenology(ds, *span, window=window, step="2d", smooth="15d")
+        assert found.peak.shape == (4, 6)
+        assert found.peak.dtype == np.dtype("datetime64[s]")
+        times = np.arange(np.datetime64(span[0][:-1]), np.datetime64(span[1][:-1]), np.timedelta64(2, "D"))
+        pixels = np.stack(np.meshgrid(np.arange(30, 34), np.arange(20, 26), indexing="ij"), axis=-1).reshape(-1, 2)
+        # by another road: the values of series, smoothed, and a spline through them, sampled densely
+        red, nir = np.moveaxis(ds.series_at(pixels, list(times), ["B04", "B08"]).astype(float), -1, 0)
+    ndvi = (nir - red) / (nir + red)
+    days = np.arange(len(times)) * 2.0
+    kernel = np.exp(-0.5 * ((days[:, None] - days) / 15) ** 2)
+    curves = interpolate.CubicSpline(days, (kernel / kernel.sum(1, keepdims=True)) @ ndvi.T)
+    dense = np.arange(0, days[-1], 0.02)
+    sampled = curves(dense)
+    peaks = dense[sampled.argmax(axis=0)]
+    got = (found.peak.ravel() - times[0]) / np.timedelta64(1, "D")
+    inner = (peaks > 0.1) & (peaks < days[-1] - 0.1)
+    assert inner.sum() > 12
+    np.testing.assert_allclose(got[inner], peaks[inner], atol=0.1)
+    np.testing.assert_allclose(found.peak_value.ravel()[inner], sampled.max(axis=0)[inner], atol=1e-4)
+    start, end = ((t.ravel() - times[0]) / np.timedelta64(1, "D") for t in (found.start, found.end))
+    for i in np.flatnonzero(inner):
+        before, after = dense < peaks[i], dense > peaks[i]
+        knots = curves(days)[:, i]
+        low = knots[days <= peaks[i]].min()
+        level = low + 0.5 * (sampled[:, i].max() - low)
+        crossing = dense[before & (sampled[:, i] < level)].max()
+        assert start[i] == pytest.approx(crossing, abs=0.2)
+        low = knots[days >= peaks[i]].min()
+        level = low + 0.5 * (sampled[:, i].max() - low)
+        crossing = dense[after & (sampled[:, i] < level)].min()
+        assert end[i] == pytest.approx(crossing, abs=0.2)
+
+
+def test_what_cannot_be_asked_is_refused(real_cube):
+    with gdal_gndc.open(real_cube) as ds:
+        with pytest.raises(CoordinateError, match="method 'x'"):
+            phenology(ds, method="x")
+        with pytest.raises(CoordinateError, match="threshold 2"):
+            phenology(ds, threshold=2)
+        with pytest.raises(TimeError, match="expected at least 4"):
+            phenology(ds, "2018-01-01", "2018-01-10")
+        with pytest.raises(TimeError, match="outside the cube's times"):
+            phenology(ds, "1999-01-01", "2018-01-10")

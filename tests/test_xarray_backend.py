@@ -1,0 +1,274 @@
+"""Cubes in xarray: lazy, aligned, picklable, georeferenced, and continuous in time."""
+
+from __future__ import annotations
+
+import pickle
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gdal_gndc
+from gdal_gndc.errors import CoordinateError, TimeError
+from tests.conftest import CASES
+
+xr = pytest.importorskip("xarray")
+BLENDED = CASES / "tiles22_ov8_mask_res.gndc"
+
+
+@pytest.fixture(scope="module")
+def cube():
+    with gdal_gndc.open(BLENDED) as dataset:
+        yield dataset
+
+
+@pytest.fixture(scope="module")
+def values(cube):
+    """(T, H, W, C)"""
+    return np.stack([cube.read(t) for t in range(cube.n_timestamps)])
+
+
+@pytest.fixture(scope="module")
+def data():
+    with xr.open_dataset(BLENDED, engine="gndc") as found:
+        yield found
+
+
+def test_variables_and_coordinates(data, cube):
+    assert dict(data.sizes) == {"time": 7, "y": 61, "x": 83}
+    assert list(data.data_vars) == cube.band_names
+    lai = data["LAI"]
+    assert lai.dims == ("time", "y", "x")
+    assert lai.dtype == np.float32
+    assert lai.attrs["long_name"]
+    assert data["B2"].attrs["wavelength"] == 490
+    np.testing.assert_array_equal(
+        data.time.values, np.array([t.replace(tzinfo=None) for t in cube.timestamps], "datetime64[ns]")
+    )
+    left, bottom, right, top = cube.bounds
+    assert (data.x[0], data.x[-1]) == (left + 5, right - 5)
+    assert (data.y[0], data.y[-1]) == (top - 5, bottom + 5)
+    assert data.x.attrs["standard_name"] == "projection_x_coordinate"
+    assert data.x.attrs["units"] == "metre"
+    assert data.attrs["Conventions"] == "CF-1.8"
+
+
+def test_the_name_alone_is_enough():
+    with xr.open_dataset(BLENDED) as data:
+        assert data.sizes["time"] == 7
+
+
+def test_only_names_of_cubes_are_guessed():
+    from gdal_gndc.xarray_backend import GNDCBackendEntrypoint
+
+    entrypoint = GNDCBackendEntrypoint()
+    for name in (BLENDED, str(BLENDED), "https://a.org/b.GNDC?token=x", "s3://a/b.gndc"):
+        assert entrypoint.guess_can_open(name)
+    for name in ("cube.nc", "gndc", 3, b"x.gndc"):
+        assert not entrypoint.guess_can_open(name)
+
+
+def test_opening_reads_no_pixel():
+    with xr.open_dataset(BLENDED, engine="gndc") as data:
+        assert data.gndc.dataset.cache_info()["chunks"].items == 0
+        data["LAI"][0, 0, 0].load()
+        assert data.gndc.dataset.cache_info()["chunks"].items == 1
+
+
+slices = st.tuples(
+    st.none() | st.integers(-90, 90), st.none() | st.integers(-90, 90), st.sampled_from([1, 2, 5, -1, -3])
+).map(lambda t: slice(*t))
+
+
+def axis(n):
+    index = st.integers(-n, n - 1)
+    return slices | index | st.lists(index, min_size=0, max_size=4).map(np.array)
+
+
+@given(axis(7), axis(61), axis(83))
+@settings(max_examples=60, deadline=None)
+def test_outer_indexing_is_that_of_numpy(data, values, t, y, x):
+    found = data["LAI"].isel(time=_integers(t), y=_integers(y), x=_integers(x)).values
+    expected = values[..., 1][_integers(t)]
+    axis = 0 if isinstance(t, int) else 1
+    expected = expected[(slice(None),) * axis + (_integers(y),)]
+    axis += 0 if isinstance(y, int) else 1
+    np.testing.assert_array_equal(found, expected[(slice(None),) * axis + (_integers(x),)])
+
+
+def _integers(key):
+    return key.astype(int) if isinstance(key, np.ndarray) else key
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 60), st.integers(0, 82)), min_size=1, max_size=30))
+@settings(max_examples=30, deadline=None)
+def test_scattered_points_are_read_as_points(data, values, points):
+    t, y, x = (xr.DataArray(list(axis), dims="point") for axis in zip(*points, strict=True))
+    b2 = data["B2"]
+    np.testing.assert_array_equal(b2.isel(time=t, y=y, x=x), values[t, y, x, 0])
+    np.testing.assert_array_equal(b2.isel(y=y, x=x), values[:, y.values, x.values, 0])
+    np.testing.assert_array_equal(b2.isel(time=t, x=x).transpose("point", "y"), values[t.values, :, x.values, 0])
+    with xr.open_dataset(BLENDED, engine="gndc", stack_bands=True) as stacked:
+        found = stacked["values"].isel(y=y, x=x).transpose("point", "time", "band")
+        np.testing.assert_array_equal(found, values[:, y.values, x.values].transpose(1, 0, 2))
+
+
+def test_stacked_bands(cube, values):
+    with xr.open_dataset(BLENDED, engine="gndc", stack_bands=True, bands=["LAI", "B2"]) as data:
+        assert data["values"].dims == ("time", "band", "y", "x")
+        assert list(data.band.values) == ["LAI", "B2"]
+        np.testing.assert_array_equal(data.wavelength, [np.nan, 490])
+        np.testing.assert_array_equal(data["values"], values[..., [1, 0]].transpose(0, 3, 1, 2))
+        np.testing.assert_array_equal(data["values"].sel(band="B2"), values[..., 0])
+
+
+def test_variables_can_be_chosen_and_dropped():
+    with xr.open_dataset(BLENDED, engine="gndc", drop_variables="B2") as data:
+        assert list(data.data_vars) == ["LAI"]
+    with xr.open_dataset(BLENDED, engine="gndc", bands="LAI") as data:
+        assert list(data.data_vars) == ["LAI"]
+    with pytest.raises(CoordinateError, match="no band 'X'"):
+        xr.open_dataset(BLENDED, engine="gndc", bands="X")
+
+
+def test_dask_blocks_are_the_cubes_chunks(values):
+    pytest.importorskip("dask")
+    with xr.open_dataset(BLENDED, engine="gndc", chunks={}) as data:
+        blocks = data["LAI"].chunksizes
+        bounds = [chunk.y for chunk in data.gndc.dataset.cube.container.manifest.chunks]
+        assert set(np.cumsum(blocks["y"])) == {end for _, end in bounds}
+        np.testing.assert_array_equal(data["LAI"].compute(scheduler="threads"), values[..., 1])
+
+
+def test_dask_processes(values):
+    pytest.importorskip("dask")
+    with xr.open_dataset(BLENDED, engine="gndc", chunks={"time": 7, "y": 61, "x": 42}) as data:
+        found = data["LAI"].mean("time", skipna=False).compute(scheduler="processes", num_workers=2)
+        np.testing.assert_allclose(found, values[..., 1].mean(0), rtol=1e-5)
+
+
+def test_pickling_by_path(data, values, monkeypatch, tmp_path):
+    frozen = pickle.dumps(data)
+    monkeypatch.chdir(tmp_path)
+    with pickle.loads(frozen) as again:
+        np.testing.assert_array_equal(again["B2"][3], values[3, ..., 0])
+    assert len(pickle.dumps(data["LAI"].variable)) < 20_000
+
+
+def test_large_blocks_are_divided_along_the_cubes_chunks():
+    from types import SimpleNamespace
+
+    from gdal_gndc.xarray_coords import axis_blocks
+
+    def dataset(*ends):
+        edges = [0, *ends]
+        chunks = [SimpleNamespace(time=(0, 400), y=p, x=(0, 10)) for p in zip(edges, ends, strict=False)]
+        cube = SimpleNamespace(container=SimpleNamespace(manifest=SimpleNamespace(chunks=chunks)))
+        return SimpleNamespace(cube=cube, shape=(400, ends[-1], 10, 4), height=ends[-1], width=10, n_bands=4)
+
+    assert axis_blocks(dataset(3000), 1, 3000) == 1000
+    assert axis_blocks(dataset(500, 1000, 1300), 1, 1300) == 500
+    assert axis_blocks(dataset(2000, 2500), 1, 2500) == 1000
+    assert axis_blocks(dataset(500, 2500, 2600), 1, 2600) == (500, 1000, 1000, 100)
+    assert axis_blocks(dataset(300, 1000), 1, 1000) == (300, 700)
+    # another grid has no chunks of its own
+    assert axis_blocks(dataset(300, 1000), 1, 10) == 10
+    assert axis_blocks(dataset(3000), 0, 400) == 400
+
+
+def test_any_moment_is_evaluated_not_interpolated(data, cube):
+    time = "2020-02-10T00:00:00Z"
+    found = data.gndc.at(time)
+    assert dict(found.sizes) == {"y": 61, "x": 83}
+    assert found.time.values == np.datetime64("2020-02-10")
+    np.testing.assert_array_equal(found["LAI"], cube.read_at_time(time)[..., 1])
+    linear = data["LAI"].interp(time="2020-02-10")
+    assert not np.allclose(found["LAI"], linear, equal_nan=True)
+
+
+def test_many_moments(data, cube):
+    pd = pytest.importorskip("pandas")
+    times = pd.date_range("2020-02-01", periods=4, freq="17D")
+    found = data.gndc.interp(time=times)
+    assert found["LAI"].dims == ("time", "y", "x")
+    np.testing.assert_array_equal(found.time, times)
+    for i, time in enumerate(times):
+        np.testing.assert_array_equal(found["B2"][i], cube.read_at_time(time)[..., 0])
+    # a DataArray of times works as well
+    np.testing.assert_array_equal(data.gndc.interp(time=found.time)["B2"][2], found["B2"][2])
+    with pytest.raises(TimeError, match="outside the cube's times"):
+        data.gndc.interp(["1999-01-01"])
+
+
+def test_the_accessor_keeps_a_selection(data, cube):
+    part = data[["LAI"]].isel(x=slice(10, 30, 3), y=slice(40, 5, -4))
+    found = part.gndc.at(cube.timestamps[2])
+    assert list(found.data_vars) == ["LAI"]
+    np.testing.assert_array_equal(found["LAI"], cube.read(2)[40:5:-4, 10:30:3, 1])
+    np.testing.assert_array_equal(found.x, part.x)
+    np.testing.assert_array_equal(found.y, part.y)
+
+
+def test_another_resolution(data, cube):
+    found = data.gndc.at(cube.timestamps[2], resolution=(2.5, 20))
+    assert dict(found.sizes) == {"y": 30, "x": 332}
+    expected = cube.read(2, window=(0, 0, 83, 60), out_shape=(30, 332))[..., 1]
+    np.testing.assert_array_equal(found["LAI"], expected)
+    left, _, _, top = cube.bounds
+    assert (found.x[0], found.y[0]) == (left + 1.25, top - 10)
+    numbers = [float(v) for v in found.spatial_ref.attrs["GeoTransform"].split()]
+    assert numbers == pytest.approx([left, 2.5, 0, top, 0, -20])
+    with pytest.raises(CoordinateError, match="no pixel of the resolution fits"):
+        data.gndc.at(0, resolution=1e6)
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # affine 3 says so of rioxarray
+def test_rioxarray_sees_where_it_is(data, cube):
+    pytest.importorskip("rioxarray")
+    assert data.rio.crs == cube.crs
+    assert data["LAI"].rio.transform() == cube.transform
+    left, _, _, top = cube.bounds
+    box = data.rio.clip_box(left + 100, top - 200, left + 300, top - 100)
+    assert dict(box.sizes) == {"time": 7, "y": 10, "x": 20}
+    with np.errstate(invalid="ignore"):
+        small = data[["LAI"]].isel(time=0).rio.reproject("EPSG:4326")
+    assert small.rio.crs.to_epsg() == 4326
+
+
+def test_round_trip_through_netcdf(data, cube, values, tmp_path):
+    pytest.importorskip("h5netcdf")
+    data.to_netcdf(tmp_path / "cube.nc", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "cube.nc", engine="h5netcdf", decode_coords="all") as again:
+        np.testing.assert_array_equal(again["LAI"], values[..., 1])
+        assert again["LAI"].encoding["grid_mapping"] == "spatial_ref"
+        assert again.spatial_ref.attrs["grid_mapping_name"] == "transverse_mercator"
+        np.testing.assert_array_equal(again.time, data.time)
+
+
+def test_from_a_dataset(cube):
+    between = cube.timestamps[1] + timedelta(days=1)
+    with cube.to_xarray(times=[0, between], bands=["LAI"]) as data:
+        assert list(data.data_vars) == ["LAI"]
+        np.testing.assert_array_equal(data["LAI"][1], cube.read_at_time(between)[..., 1])
+    with cube.to_xarray(chunks={}, stack_bands=True) as data:
+        assert data["values"].chunks[2] == (30, 31)
+
+
+def test_a_cube_without_dates_or_place(tmp_path):
+    from gdal_gndc.xarray_coords import coordinates
+
+    with gdal_gndc.open(BLENDED) as dataset:
+        dataset.__dict__["transform"] = None
+        moments = [type(dataset.resolve_time(i))(i, None) for i in range(7)]
+        found = coordinates(dataset, moments, *dataset.sample_grid())
+    assert set(found) == {"time"}
+    np.testing.assert_array_equal(found["time"], range(7))
+
+
+def test_sums_of_variables_share_what_they_decode(cube):
+    with xr.open_dataset(BLENDED, engine="gndc") as data:
+        ratio = (data["B2"] / data["LAI"]).isel(time=2).values
+    frame = cube.read(2)
+    np.testing.assert_array_equal(ratio, frame[..., 0] / frame[..., 1])
