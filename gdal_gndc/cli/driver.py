@@ -1,0 +1,79 @@
+"""``gndc driver``: build, find and remove the GDAL driver."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import click
+
+from gdal_gndc.driver import install as driver
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_SYSTEM = click.option("--system", is_flag=True, help="Use GDAL's own plugin folder, for all users.")
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_PREFIX = click.option("--prefix", type=_FOLDER, help="Use this folder instead of the user's.")
+
+
+@click.group("driver")
+def command() -> None:
+    """Build and find the GDAL driver, which makes .gndc files rasters of every GDAL program."""
+
+
+@command.command("install")
+@_SYSTEM
+@_PREFIX
+@_JSON
+def install(system: bool, prefix: Path | None, as_json: bool) -> None:
+    """Compile the driver against this machine's GDAL and install it."""
+    path = driver.install(prefix, system)
+    if as_json:
+        click.echo(json.dumps({"path": str(path), "system": system}))
+        return
+    click.echo(f"installed {path}")
+    if prefix is not None:
+        folders = driver.environment(prefix)["GDAL_DRIVER_PATH"]
+        click.echo(f"to use it: export GDAL_DRIVER_PATH={shlex.quote(folders)}")
+    elif not system:
+        click.echo('to use it: eval "$(gndc driver env)"')
+
+
+@command.command("path")
+@_JSON
+def path(as_json: bool) -> None:
+    """Print where the driver is installed."""
+    if as_json:
+        builds = {build.parent.name: str(build) for build in driver.installed()}
+        click.echo(json.dumps({"folder": str(driver.plugin_folder()), "builds": builds}))
+        return
+    click.echo(str(driver.driver_path()))
+
+
+@command.command("env")
+@_JSON
+def env(as_json: bool) -> None:
+    """Print the lines that let GDAL programs find the driver: eval "$(gndc driver env)"."""
+    driver.driver_path()
+    variables = driver.environment()
+    if as_json:
+        click.echo(json.dumps(variables))
+        return
+    for name, value in variables.items():
+        click.echo(f"export {name}={shlex.quote(value)}")
+
+
+@command.command("uninstall")
+@_SYSTEM
+@_PREFIX
+@_JSON
+def uninstall(system: bool, prefix: Path | None, as_json: bool) -> None:
+    """Remove the driver."""
+    removed = driver.uninstall(prefix, system)
+    if as_json:
+        click.echo(json.dumps({"removed": [str(path) for path in removed]}))
+        return
+    for path in removed:
+        click.echo(f"removed {path}")
+    if not removed:
+        click.echo("nothing to remove: the driver is not installed")

@@ -1,0 +1,58 @@
+// The entry point that GDAL looks for in gdal_GNDC.so.
+#include "dataset.h"
+
+namespace
+{
+
+constexpr const char *NAME = "GNDC";
+
+constexpr const char *OPEN_OPTIONS =
+    "<OpenOptionList>"
+    "<Option name='T' type='string' description='Frame index, or ISO 8601 date or time: an observation, or any moment "
+    "between the first and the last'/>"
+    "<Option name='BAND' type='string' description='Name or number of one band: its times become the bands'/>"
+    "<Option name='BANDS' type='string' description='Names or numbers of the bands to show, separated by commas; with T'/>"
+    "<Option name='PRODUCT' type='string' description='ndvi, evi, ndwi or ndmi, where the bands are known; without T its "
+    "times become the bands'/>"
+    "<Option name='EVERY' type='string' description='Step of regular times such as P5D or 12h, instead of the "
+    "observations'/>"
+    "<Option name='START' type='string' description='First of the regular times; by default the first observation'/>"
+    "<Option name='END' type='string' description='Last of the regular times; by default the last observation'/>"
+    "<Option name='ARRAYS' type='string-select' description='Multidimensional: an array a band over time, y, x, or one "
+    "over time, y, x, band' default='BANDS'><Value>BANDS</Value><Value>ONE</Value></Option>"
+    "<Option name='NUM_THREADS' type='string' description='Threads of an evaluation, or ALL_CPUS' default='ALL_CPUS'/>"
+    "</OpenOptionList>";
+
+GDALDataset *CreateCopy(const char *name, GDALDataset *, int, char **, GDALProgressFunc, void *)
+{
+    CPLError(CE_Failure, CPLE_NotSupported,
+             "%s: the GNDC driver only reads; a cube is written by training on a stack of rasters: "
+             "gndc encode *.tif -o %s",
+             name, name);
+    return nullptr;
+}
+
+}  // namespace
+
+extern "C" CPL_DLL void GDALRegister_GNDC();
+
+extern "C" void GDALRegister_GNDC()
+{
+    if (!GDAL_CHECK_VERSION(NAME) || GDALGetDriverByName(NAME))
+        return;
+    auto driver = std::make_unique<GDALDriver>();
+    driver->SetDescription(NAME);
+    driver->SetMetadataItem(GDAL_DCAP_RASTER, "YES");
+    driver->SetMetadataItem(GDAL_DCAP_MULTIDIM_RASTER, "YES");
+    driver->SetMetadataItem(GDAL_DCAP_VIRTUALIO, "YES");
+    driver->SetMetadataItem(GDAL_DMD_LONGNAME, "Neural data cube");
+    driver->SetMetadataItem(GDAL_DMD_EXTENSION, "gndc");
+    driver->SetMetadataItem(GDAL_DMD_EXTENSIONS, "gndc");
+    driver->SetMetadataItem(GDAL_DMD_CONNECTION_PREFIX, "GNDC:");
+    driver->SetMetadataItem(GDAL_DMD_SUBDATASETS, "YES");
+    driver->SetMetadataItem(GDAL_DMD_OPENOPTIONLIST, OPEN_OPTIONS);
+    driver->pfnIdentify = gndc_driver::Dataset::Identify;
+    driver->pfnOpen = gndc_driver::Dataset::Open;
+    driver->pfnCreateCopy = CreateCopy;
+    GetGDALDriverManager()->RegisterDriver(driver.release());
+}

@@ -1,0 +1,93 @@
+"""The driver, built once for all its tests, and the GDAL programs of the system that load it."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gdal_gndc.driver.install import FILE_NAME, environment, install
+
+WORKER = Path(__file__).with_name("worker.py")
+PYTHON = "/usr/bin/python3"
+TIMEOUT = 120
+
+
+@dataclass(frozen=True)
+class Gdal:
+    """Programs of the system's GDAL, in the environment of an installed driver."""
+
+    folder: Path
+    env: dict[str, str]
+
+    def run(
+        self, *command: str | Path, memory: int | None = None, **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program; ``memory`` bounds its address space in bytes."""
+
+        def limit() -> None:
+            if memory is not None:
+                resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+
+        return subprocess.run(
+            [str(part) for part in command],
+            env={**self.env, **env},
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            preexec_fn=limit,
+            check=False,
+        )
+
+    def info(self, name: str, *options: str) -> dict[str, Any]:
+        """What ``gdalinfo -json`` says."""
+        done = self.run("gdalinfo", "-json", *options, name)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def reads(self, jobs: list[dict[str, Any]], tmp_path: Path) -> list[np.ndarray]:
+        """Arrays (bands, rows, columns) that osgeo.gdal reads; see worker.py."""
+        out = tmp_path / "reads.npz"
+        done = subprocess.run(
+            [PYTHON, str(WORKER), str(out)],
+            input=json.dumps(jobs),
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        with np.load(out) as arrays:
+            return [arrays[f"a{i}"] for i in range(len(jobs))]
+
+
+@pytest.fixture(scope="session")
+def gdal(tmp_path_factory: pytest.TempPathFactory) -> Gdal:
+    """The driver of these sources; GNDC_TEST_DRIVER names the folder of one that was just built."""
+    if shutil.which("gdalinfo") is None or shutil.which("gdal-config") is None:
+        pytest.skip("the system has no gdalinfo or no libgdal-dev (apt-get install gdal-bin libgdal-dev)")
+    built = os.environ.get("GNDC_TEST_DRIVER")
+    folder = Path(built) if built else tmp_path_factory.mktemp("gdalplugins")
+    path = next(folder.glob(f"*/{FILE_NAME}")) if built else install(folder)
+    assert path.parent.parent == folder
+    # Python comes by PYTHONPATH to programs that need none: the driver must do without
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("GDAL_", "PYTHON"))}
+    env["GDAL_DRIVER_PATH"] = environment(folder)["GDAL_DRIVER_PATH"]
+    return Gdal(folder, env)
+
+
+@pytest.fixture(scope="session")
+def osgeo(gdal: Gdal) -> Gdal:
+    """The same, where the system's Python has osgeo.gdal."""
+    if gdal.run(PYTHON, "-c", "import osgeo.gdal, numpy").returncode:
+        pytest.skip(f"{PYTHON} has no osgeo.gdal (apt-get install python3-gdal)")
+    return gdal
