@@ -1,0 +1,119 @@
+"""What every command shares: how errors end a run, and options that several commands take."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from gdal_gndc.errors import GNDCError
+
+INTERRUPTED = 130
+# The extra of this package that brings a module.
+EXTRAS = {
+    "torch": "encode",
+    "geopandas": "catalog",
+    "shapely": "catalog",
+    "pyarrow": "catalog",
+    "duckdb": "catalog",
+    "xarray": "xarray",
+    "dask": "xarray",
+}
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Command(click.Command):
+    """A command that ends with one line on stderr: ``gndc: ...`` and code 1; 2 for usage, 130 for Ctrl-C."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, False, **extra)
+        sys.exit(run(lambda: super(Command, self).main(args, prog_name, complete_var, False, **extra)))
+
+
+def run(call: Callable[[], object]) -> int:
+    """Run a command and return its exit code, after telling the user what went wrong."""
+    try:
+        # Without click's standalone mode ctx.exit(n), which --help uses too, comes back as n.
+        result = call()
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("gndc: interrupted", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe has gone (`gndc timeseries ... | head`): silent, as click is about it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (GNDCError, OSError, ModuleNotFoundError) as error:
+        click.echo(f"gndc: {explain(error)}", err=True)
+        return 1
+
+
+def explain(error: BaseException) -> str:
+    """Return the one sentence that tells a user what went wrong."""
+    if isinstance(error, GNDCError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError):
+        name = (error.name or "a module").partition(".")[0]
+        extra = EXTRAS.get(name)
+        remedy = f": pip install 'gdal-gndc[{extra}]'" if extra else ""
+        return f"this needs {name}, which is not installed{remedy}"
+    # rasterio reports "see previous exception": the reason is our own error below it, or in a pixel function.
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, GNDCError):
+            return str(cause)
+        cause = cause.__cause__ or cause.__context__
+    pixels = sys.modules.get("gdal_gndc.vrt.pixels")
+    if pixels is not None and isinstance(failure := pixels.last_failure(), GNDCError):
+        return str(failure)
+    filename = getattr(error, "filename", None)
+    return f"{filename}: {getattr(error, 'strerror', None) or error}" if filename else str(error)
+
+
+def bands_option(function: F) -> F:
+    """Add ``--bands``, whose value :func:`parse_bands` takes apart."""
+    return click.option(
+        "--bands",
+        metavar="LIST",
+        help="Bands by name or number from 1, separated by commas; all by default.",
+    )(function)
+
+
+def parse_bands(text: str | None, names: Sequence[str], option: str = "'--bands'") -> list[int] | None:
+    """Return 0-based band indices from names and 1-based numbers.
+
+    Raises
+    ------
+    click.BadParameter
+        If an item is neither.
+    """
+    if text is None:
+        return None
+    found = []
+    for item in (part.strip() for part in text.split(",")):
+        if item in names:
+            found.append(list(names).index(item))
+        elif item.isdecimal() and 1 <= int(item) <= len(names):
+            found.append(int(item) - 1)
+        else:
+            raise click.BadParameter(
+                f"no band {item!r}; expected 1 to {len(names)} or one of {', '.join(names)}",
+                param_hint=option,
+            )
+    return found

@@ -1,0 +1,151 @@
+"""Rasters computed from a cube, as GeoTIFFs: an index, a derivative. Written by strips in bounded memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gdal_gndc.atomic import replacing
+from gdal_gndc.errors import CoordinateError
+from gdal_gndc.times import format_time
+
+if TYPE_CHECKING:
+    from gdal_gndc.dataset import GNDCDataset
+    from gdal_gndc.time_axis import MomentLike
+
+Floats = NDArray[np.float32]
+Window = tuple[int, int, int, int]
+
+_TILE = 256
+# values of a strip at most, but never less than a row of tiles
+_STRIP = 1 << 22
+DERIVATIVES = ("dx", "dy", "mag", "dir", "dt", "velocity", "acceleration")
+
+
+def index_tif(
+    dataset: GNDCDataset,
+    path: str | os.PathLike[str],
+    index: str = "ndvi",
+    t: MomentLike = 0,
+    bands: Sequence[int | str | None] | None = None,
+) -> Path:
+    """Write a spectral index at a moment as a float32 GeoTIFF of one band; nodata is NaN.
+
+    Parameters
+    ----------
+    index
+        ``ndvi``, ``evi``, ``ndwi`` or ``ndmi``.
+    bands
+        Its bands by index or name, in the order of `gdal_gndc.indices.INDICES`; found where None.
+
+    Raises
+    ------
+    CoordinateError, TimeError
+        If there is no such index, band or moment.
+    OSError
+        If the file cannot be written.
+    """
+    from gdal_gndc.indices import bands_of, index_named
+
+    formula = index_named(index)
+    chosen = bands_of(dataset, formula, bands)
+
+    def compute(window: Window) -> Floats:
+        values = dataset.read_at_time(t, chosen, window)
+        return formula(np.moveaxis(values, -1, 0))[..., None]
+
+    return _write(dataset, path, t, [formula.name], formula.long_name, compute)
+
+
+def derivative_tif(
+    dataset: GNDCDataset,
+    path: str | os.PathLike[str],
+    mode: str = "mag",
+    t: MomentLike = 0,
+    bands: int | str | Sequence[int | str] | None = None,
+    *,
+    index: str = "ndvi",
+) -> Path:
+    """Write a derivative at a moment as a float32 GeoTIFF; nodata is NaN.
+
+    Parameters
+    ----------
+    mode
+        ``dx``, ``dy``, ``mag`` or ``dir``: of each band by place, as `GNDCDataset.gradient`. ``dt``: of each band by
+        time, per day. ``velocity`` or ``acceleration``: of an index by time, as `GNDCDataset.temporal_derivative`.
+    bands
+        All by default; for ``velocity`` and ``acceleration`` those of ``index`` in its order.
+
+    Raises
+    ------
+    CoordinateError, TimeError
+        If there is no such mode, band or moment.
+    OSError
+        If the file cannot be written.
+    """
+    if mode not in DERIVATIVES:
+        raise CoordinateError(f"derivative {mode!r}, expected one of {', '.join(DERIVATIVES)}")
+    if mode in ("velocity", "acceleration"):
+        order = 1 if mode == "velocity" else 2
+        names = None if bands is None else [bands] if isinstance(bands, int | str) else list(bands)
+
+        def of_index(window: Window) -> Floats:
+            return dataset.temporal_derivative(t, order, window=window, index=index, bands=names)[..., None]
+
+        unit = "per day" if order == 1 else "per day squared"
+        return _write(dataset, path, t, [f"{index}_{mode}"], f"{mode} of {index}, {unit}", of_index)
+    chosen = dataset.band_list(bands)
+
+    def of_bands(window: Window) -> Floats:
+        if mode == "dt":
+            return dataset.derivative(t, chosen, "t", window)
+        return dataset.gradient(t, mode, chosen, window)  # type: ignore[call-overload, no-any-return]
+
+    about = {
+        "dx": "derivative by x, per CRS unit",
+        "dy": "derivative by y, per CRS unit",
+        "mag": "slope, per CRS unit",
+        "dir": "direction of ascent, radians from growing x to growing y",
+        "dt": "derivative by time, per day",
+    }
+    return _write(dataset, path, t, [f"{dataset.band_names[b]}_{mode}" for b in chosen], about[mode], of_bands)
+
+
+def _write(
+    dataset: GNDCDataset,
+    path: str | os.PathLike[str],
+    t: MomentLike,
+    names: Sequence[str],
+    description: str,
+    compute: Callable[[Window], Floats],
+) -> Path:
+    import rasterio
+    from rasterio.windows import Window as RasterWindow
+
+    target = Path(path)
+    moment = dataset.resolve_time(t)
+    profile: dict[str, Any] = {
+        "driver": "GTiff", "dtype": "float32", "width": dataset.width, "height": dataset.height,
+        "count": len(names), "crs": dataset.crs, "transform": dataset.transform, "nodata": float("nan"),
+        "compress": "deflate", "predictor": 3, "interleave": "band", "bigtiff": "if_safer",
+    }  # fmt: skip
+    if dataset.width >= _TILE and dataset.height >= _TILE:
+        profile.update(tiled=True, blockxsize=_TILE, blockysize=_TILE)
+    step = max(1, _STRIP // (dataset.width * len(names) * _TILE)) * _TILE
+    with replacing(target) as beside, rasterio.open(beside, "w", **profile) as raster:
+        for top in range(0, dataset.height, step):
+            rows = min(step, dataset.height - top)
+            values = compute((0, top, dataset.width, rows))
+            raster.write(values.transpose(2, 0, 1), window=RasterWindow(0, top, dataset.width, rows))
+        raster.descriptions = tuple(names)
+        tags = {"TIFFTAG_IMAGEDESCRIPTION": description}
+        if moment.time is not None:
+            tags["TIFFTAG_DATETIME"] = moment.time.strftime("%Y:%m:%d %H:%M:%S")
+            tags["time"] = format_time(moment.time)
+        raster.update_tags(**tags)
+    return target
