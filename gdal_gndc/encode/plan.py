@@ -1,0 +1,254 @@
+"""Rules that choose a model, its training and its chunks from the shape of a cube."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from gdal_gndc.errors import EncodeError
+from gdal_gndc.format.config import ModelConfig
+
+Preset = Literal["tiny", "fast", "balanced", "best"]
+DecoderType = Literal["auto", "float16", "int8"]
+PRESETS: tuple[Preset, ...] = ("tiny", "fast", "balanced", "best")
+
+
+@dataclass(frozen=True)
+class _Size:
+    """What a preset stands for; sizes of grids are in cells per side."""
+
+    spatial_levels: int
+    spatial_features: int
+    temporal_levels: int
+    temporal_features: int
+    temporal_cells: int  # across the image, in the temporal grid
+    hidden: int
+    layers: int
+    steps: int
+    rate: float  # weight of a bit a sample, in units of the running error
+
+
+_SIZES: dict[Preset, _Size] = {
+    "tiny": _Size(6, 2, 3, 4, 4, 32, 2, 12_000, 24.0),
+    "fast": _Size(6, 2, 3, 4, 4, 32, 2, 6_000, 4.0),
+    "balanced": _Size(8, 4, 3, 8, 4, 64, 3, 20_000, 3.0),
+    "best": _Size(8, 8, 3, 8, 8, 64, 3, 40_000, 0.4),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a cube will be encoded.
+
+    Attributes
+    ----------
+    shape
+        (T, H, W, C) of the cube.
+    config
+        Shape of every chunk's network.
+    time_span
+        Fraction of [0, 1] that the frames of a chunk take up on the temporal axis of the grid.
+    steps, batch, warmup
+        Adam steps, samples a step, steps of linear rise.
+    table_rate, decoder_rate
+        Adam step sizes at the top of the cosine schedule.
+    rate_weight, rate_relative
+        Weight of a bit a sample beside the mean squared error (in units of the variance): absolute, and in units of
+        the running error.
+    table_scale, decoder_scale
+        Weights are whole multiples of 1 / scale; a decoder scale of 0 stands for float16.
+    chunk
+        Largest (frames, rows, columns) of a chunk, without halo.
+    overlap
+        Halo of the chunks in pixels.
+    seed
+        Of the initial weights and of the order of samples.
+    """
+
+    shape: tuple[int, int, int, int]
+    config: ModelConfig
+    preset: str
+    time_span: float = 1.0
+    steps: int = 20_000
+    batch: int = 960
+    warmup: int = 20
+    table_rate: float = 1e-2
+    decoder_rate: float = 5e-3
+    table_init: float = 0.02
+    rate_weight: float = 0.0
+    rate_relative: float = 0.0
+    table_scale: float = 32.0
+    decoder_scale: float = 0.0
+    chunk: tuple[int, int, int] = (0, 0, 0)
+    overlap: int = 0
+    seed: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as JSON members."""
+        members = asdict(self)
+        members["config"] = self.config.to_json()
+        for key in ("shape", "chunk"):
+            members[key] = list(members[key])
+        return members
+
+    @property
+    def quantisation(self) -> str:
+        """Name of the quantisation mode."""
+        return "int8_per_tensor" if self.decoder_scale > 0 else "int8_per_tensor_f16dec"
+
+    def explain(self) -> str:
+        """Return a few lines on what will be done."""
+        t, h, w, c = self.shape
+        k = self.config
+        t_finest = _finest(k.t_base_resolution, k.t_per_level_scale, k.t_n_levels)
+        temporal = (
+            "no temporal grid"
+            if k.disable_temporal
+            else f"temporal grid {k.t_n_levels} levels x {k.t_features_per_level} features, "
+            f"{k.t_base_resolution} to {t_finest} cells in time, {k.spatial_scale * t_finest:.0f} across"
+        )
+        n_chunks = math.prod(math.ceil(n / size) for n, size in zip((t, h, w), self.chunk, strict=True))
+        return "\n".join(
+            [
+                f"cube: {t} dates, {h} x {w} pixels, {c} bands; preset {self.preset}",
+                f"chunks: {n_chunks} of at most {self.chunk[0]} dates, {self.chunk[1]} x {self.chunk[2]} pixels, "
+                f"halo {self.overlap}",
+                f"spatial grid {k.xy_n_levels} levels x {k.xy_features_per_level} features, {k.xy_base_resolution} to "
+                f"{_finest(k.xy_base_resolution, k.xy_per_level_scale, k.xy_n_levels)} cells",
+                temporal,
+                f"decoder {k.decoder_hidden} wide, {k.n_hidden_layers} hidden layers, {self.quantisation}",
+                f"training: {self.steps} steps of {self.batch} samples a chunk",
+            ]
+        )
+
+
+def make_plan(
+    shape: tuple[int, int, int, int],
+    *,
+    preset: Preset = "balanced",
+    steps: int | None = None,
+    rate_weight: float | None = None,
+    decoder: DecoderType = "auto",
+    seed: int = 0,
+) -> Plan:
+    """Choose how to encode a cube.
+
+    Parameters
+    ----------
+    shape
+        (T, H, W, C).
+    preset
+        ``tiny`` for the smallest files, ``fast`` for quick ones, ``balanced``, ``best`` for quality.
+    steps
+        Training steps instead of the preset's.
+    rate_weight
+        Weight of a bit a sample beside the mean squared error in units of the variance, instead of the preset's rule,
+        which follows the error reached.
+    decoder
+        ``float16``, ``int8``, or ``auto``: int8 where a float16 decoder would be a large part of the file.
+    seed
+        Any integer from 0.
+
+    Raises
+    ------
+    EncodeError
+        If an option is not one of these.
+    """
+    if preset not in _SIZES:
+        raise EncodeError(f"preset {preset!r}, expected one of {', '.join(PRESETS)}")
+    if decoder not in ("auto", "float16", "int8"):
+        raise EncodeError(f"decoder {decoder!r}, expected auto, float16 or int8")
+    if steps is not None and steps < 1:
+        raise EncodeError(f"{steps} steps, expected at least 1")
+    if rate_weight is not None and not 0.0 <= rate_weight < math.inf:
+        raise EncodeError(f"a rate weight of {rate_weight}, expected a finite number from 0")
+    if seed < 0:
+        raise EncodeError(f"seed {seed}, expected an integer from 0")
+    size = _SIZES[preset]
+    chunk = _chunk_of(shape)
+    config, span = _config_of((*chunk, shape[3]), size)
+    plan = Plan(shape, config, preset, time_span=span, steps=steps or size.steps, chunk=chunk, seed=seed)
+    plan = replace(plan, batch=_batch_of(config))
+    if any(n > part for n, part in zip(shape[1:3], chunk[1:], strict=True)):
+        plan = replace(plan, overlap=16)
+    relative = size.rate if rate_weight is None else 0.0
+    plan = replace(plan, rate_relative=relative, rate_weight=rate_weight or 0.0)
+    if decoder == "int8" or (decoder == "auto" and _decoder_pays(plan)):
+        plan = replace(plan, decoder_scale=32.0)
+    return plan
+
+
+def _finest(base: int, growth: float, levels: int) -> int:
+    return round(base * growth ** (levels - 1))
+
+
+def _chunk_of(shape: tuple[int, int, int, int]) -> tuple[int, int, int]:
+    """Cut space so that a chunk's finest level stays small enough to train with little memory."""
+    t, h, w, _ = shape
+    side = 1024
+    rows, cols = math.ceil(h / side), math.ceil(w / side)
+    return t, math.ceil(h / rows), math.ceil(w / cols)
+
+
+def _config_of(shape: tuple[int, int, int, int], size: _Size) -> tuple[ModelConfig, float]:
+    t, h, w, c = shape
+    finest = max(h, w, 2)
+    base = max(2, round(finest / 16))
+    levels = min(size.spatial_levels, max(2, finest - base + 1))
+    members: dict[str, Any] = {
+        "n_bands": c,
+        "xy_hash_size": min(22, max(8, math.ceil(2 * math.log2(finest + 1)))),
+        "xy_base_resolution": base,
+        "xy_n_levels": levels,
+        "xy_per_level_scale": (finest / base) ** (1 / (levels - 1)),
+        "xy_features_per_level": size.spatial_features,
+        "decoder_hidden": size.hidden,
+        "n_hidden_layers": size.layers,
+    }
+    if t == 1:
+        # one date: nothing depends on time
+        return ModelConfig(**members, disable_temporal=True, t_n_levels=1, t_features_per_level=1), 1.0
+    # The temporal grid is a cube of cells: as many as dates along time, few across the image. With fewer dates than
+    # that, the dates take up a part of the axis only.
+    cells = max(t, size.temporal_cells)
+    t_base = max(2, round(cells / 8))
+    t_levels = min(size.temporal_levels, max(2, cells - t_base + 1))
+    members |= {
+        "t_hash_size": 18,
+        "t_base_resolution": t_base,
+        "t_n_levels": t_levels,
+        "t_per_level_scale": (cells / t_base) ** (1 / (t_levels - 1)) if cells > t_base else 1.0,
+        "t_features_per_level": size.temporal_features,
+        "spatial_scale": size.temporal_cells / cells,
+    }
+    return ModelConfig(**members), min(1.0, t / cells)
+
+
+def _decoder_count(config: ModelConfig) -> int:
+    inputs = config.xy_n_levels * config.xy_features_per_level
+    if not config.disable_temporal:
+        inputs += config.t_n_levels * config.t_features_per_level
+    hidden = config.decoder_hidden
+    return hidden * (-(-inputs // 16) * 16 + (config.n_hidden_layers - 1) * hidden + -(-config.n_bands // 16) * 16)
+
+
+def _table_count(config: ModelConfig) -> int:
+    """Weights of the spatial grid, nearly all of a large chunk's."""
+    growth, n = config.xy_per_level_scale, config.xy_n_levels
+    sides = (config.xy_base_resolution * growth**i for i in range(n))
+    return int(sum(min(2**config.xy_hash_size, side * side) for side in sides)) * config.xy_features_per_level
+
+
+def _batch_of(config: ModelConfig) -> int:
+    """Small batches learn most from a sample, but every step costs a pass over all tables."""
+    wanted = 960.0
+    while wanted < 32_768 and _table_count(config) > 400 * wanted:
+        wanted *= 2
+    return int(wanted)
+
+
+def _decoder_pays(plan: Plan) -> bool:
+    """Whether the byte a weight that int8 saves is more than a hundredth of the file, taken at 1.5 bits a weight."""
+    expected = _table_count(plan.config) * 1.5 / 8
+    return _decoder_count(plan.config) > 0.01 * expected

@@ -1,0 +1,49 @@
+"""The torch trainer on the CPU: the same path that CUDA takes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from gdal_gndc.encode.normalise import Normalisation
+from gdal_gndc.encode.plan import make_plan
+from gdal_gndc.encode.quantise import tensors_of
+from gdal_gndc.encode.sources import open_stack
+from gdal_gndc.encode.train import NativeTrainer, Samples, train_chunk
+
+
+def _loss(trainer: NativeTrainer, samples: Samples) -> float:
+    t, h, w, _ = samples.values.shape
+    frame, row, col = (a.ravel() for a in np.mgrid[0:t, 0:h, 0:w])
+    x, y = ((col + 0.5) / w).astype(np.float32), ((row + 0.5) / h).astype(np.float32)
+    output = trainer.evaluate(x, y, samples.times[frame]).reshape(samples.values.shape)
+    return float(np.nanmean((output - samples.values) ** 2))
+
+
+@pytest.mark.parametrize("decoder", ["int8", "float16"])
+def test_it_learns_as_well_as_the_native_trainer(
+    modis_files: list[object], decoder: str, request: pytest.FixtureRequest
+) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the steps are too small to share
+    request.addfinalizer(lambda: torch.set_num_threads(threads))
+    from gdal_gndc.encode.torch_train import train_chunk_torch
+
+    values = open_stack(modis_files).read()[:, :12, :12]  # type: ignore[arg-type]
+    samples = Samples(
+        np.ascontiguousarray(Normalisation.of(values).apply(values)), np.linspace(0, 1, 12, dtype=np.float32)
+    )
+    plan = make_plan(values.shape, preset="fast", steps=60, decoder=decoder)  # type: ignore[arg-type]
+    plan = dataclasses.replace(plan, batch=192, table_rate=0.04, decoder_rate=0.02, warmup=5, rate_relative=1.0)
+    seen = []
+    learnt = train_chunk_torch(plan, samples, device="cpu", report=seen.append)
+    native = train_chunk(plan, samples)
+    assert seen[-1].step == 60
+    ours, theirs = _loss(native, samples), _loss(learnt, samples)
+    assert theirs < 0.8
+    assert theirs == pytest.approx(ours, rel=0.15)
+    sizes = [sum(np.count_nonzero(t.array()) for t in tensors_of(trainer)) for trainer in (native, learnt)]
+    assert sizes[1] == pytest.approx(sizes[0], rel=0.3)
