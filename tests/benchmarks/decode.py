@@ -1,0 +1,163 @@
+"""Speed of decoding beside pygndc's native_cpu decoder, both in one run, interleaved.
+
+    GNDC_PEER_PYTHON=/path/to/venv/bin/python python -m tests.benchmarks.decode
+
+GNDC_PEER_PYTHON names a Python with pygndc 1.0.14; without it only our own figures are printed. The cube has random
+weights in the configuration that published cubes have.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import gdal_gndc
+from gdal_gndc.field.core import ffi, lib
+from tests.benchmarks.cubes import DEFAULT, write_cube
+
+WORKER = Path(__file__).with_name("peer_worker.py")
+SIZE, FRAMES = 2400, 46
+
+
+class Peer:
+    """The reference decoder in a process of its own; it answers with the seconds a call took there."""
+
+    def __init__(self, python: str) -> None:
+        self._process = subprocess.Popen(
+            [python, str(WORKER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+
+    def __call__(self, **request: Any) -> float:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        return float(json.loads(self._process.stdout.readline()))
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+def timed(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def compare(
+    ours: Callable[[], object], peer: Callable[[], float] | None, rounds: int, ours_repeat: int = 3
+) -> tuple[float, float | None]:
+    """Medians in seconds of both, a round of one after a round of the other."""
+    mine, theirs = [], []
+    ours()
+    if peer:
+        peer()
+    for _ in range(rounds):
+        mine += [timed(ours) for _ in range(ours_repeat)]
+        if peer:
+            theirs.append(peer())
+    return statistics.median(mine), statistics.median(theirs) if theirs else None
+
+
+def machine() -> str:
+    model = next(
+        (line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        platform.processor(),
+    )
+    return f"{model}, {lib.gndc_threads()} threads, {ffi.string(lib.gndc_isa()).decode()}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--isa", nargs="*", default=["avx512", "avx2"])
+    parser.add_argument("--json", type=Path, help="write the table here too")
+    options = parser.parse_args()
+    python = os.environ.get("GNDC_PEER_PYTHON")
+    peer = Peer(python) if python else None
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_cube(Path(folder) / "cube.gndc", size=SIZE, frames=FRAMES, config=DEFAULT)
+        if peer:
+            peer(open=str(path), call="read", args={"time": 5, "window": [0, 0, 16, 16]})
+        for isa in options.isa:
+            if not lib.gndc_set_isa(isa.encode()):
+                print(f"(this machine has no {isa})")
+                continue
+            print(f"\n{machine()}")
+            with gdal_gndc.open(path) as dataset:
+                measure(dataset, path, peer, options.rounds, isa, rows)
+        print(f"\npeak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+    if peer:
+        peer.close()
+    if options.json:
+        options.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1))
+
+
+def measure(
+    dataset: Any, path: Path, peer: Peer | None, rounds: int, isa: str, rows: list[dict[str, Any]]
+) -> None:
+    rng = np.random.default_rng(1)
+    corners = rng.integers(0, SIZE - 256, (8, 2)).tolist()
+    points = rng.integers(0, SIZE, (10_000, 2))
+    few = points[:200].tolist()
+
+    def window(col: int, row: int, w: int, h: int) -> tuple[Callable[[], object], Callable[[], float] | None]:
+        box = (col, row, w, h)
+        mine = lambda: dataset.read(5, window=box)  # noqa: E731
+        theirs = (lambda: peer(call="read", args={"time": 5, "window": box})) if peer else None  # noqa: E731
+        return mine, theirs
+
+    def add(what: str, unit: str, amount: float, mine: float, theirs: float | None, scale: float = 1.0) -> None:
+        ratio = theirs / mine * scale if theirs else None
+        rows.append({"isa": isa, "what": what, "seconds": mine, "rate": amount / mine, "unit": unit, "ratio": ratio})
+        beside = f"{amount / scale / theirs:10.3g} {unit:8}  {ratio:6.1f} x" if theirs and ratio else ""
+        print(f"{what:38} {amount / mine:10.3g} {unit:8} {beside}", flush=True)
+
+    mega = 1e-6
+    add("window 1024 x 1024", "Mpx/s", 1024**2 * mega, *compare(*window(700, 500, 1024, 1024), rounds))
+    add("frame 2400 x 2400", "Mpx/s", SIZE**2 * mega, *compare(*window(0, 0, SIZE, SIZE), 1, 2))
+
+    def ours_random() -> None:
+        for col, row in corners:
+            dataset.read(5, window=(col, row, 256, 256))
+
+    def peer_random() -> float:
+        assert peer is not None
+        return sum(peer(call="read", args={"time": 5, "window": [c, r, 256, 256]}) for c, r in corners)
+
+    found = compare(ours_random, peer_random if peer else None, max(1, rounds // 2))
+    add("256 x 256 at random places", "Mpx/s", 8 * 65536 * mega, *found)
+    small = compare(lambda: dataset.read(5, window=(0, 0, 256, 256)), None, rounds)[0]
+    whole = compare(lambda: dataset.read(5, out_shape=(256, 256)), None, rounds)[0]
+    print(f"{'frame decimated to 256 x 256':38} {whole / small:10.2f} times a 256 x 256 window")
+    rows.append({"isa": isa, "what": "decimated to 256 x 256 / window", "ratio": whole / small})
+
+    peer_series = (lambda: peer(call="series", points=few)) if peer else None
+    one = compare(lambda: [dataset.pixel_series(r, c) for r, c in few], peer_series, rounds)
+    add("one pixel's series, per call", "calls/s", 200, *one)
+    print(f"{'':38} {one[0] / 200 * 1e6:10.1f} us")
+    many = compare(lambda: dataset.series(points), peer_series, rounds, 1)
+    add("10,000 pixels' series in one call", "pixels/s", 10_000, many[0], many[1], scale=50)
+
+    def ours_open() -> None:
+        with gdal_gndc.open(path) as fresh:
+            fresh.read(5, window=(0, 0, 256, 256))
+
+    request = {"open": str(path), "call": "read", "args": {"time": 5, "window": [0, 0, 256, 256]}}
+    add("open and first 256 x 256", "times/s", 1, *compare(ours_open, (lambda: peer(**request)) if peer else None, rounds))
+
+
+if __name__ == "__main__":
+    main()
