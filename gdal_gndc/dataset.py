@@ -189,7 +189,8 @@ class GNDCDataset(About, Analysis, Exports):
         CoordinateError
             If the pixel is not in the cube.
         """
-        return self.series(np.array([[row, col]]), bands)[0]
+        found: NDArray[np.float32] = self.series(np.array([[row, col]]), bands)[0]
+        return found
 
     def series(self, points: ArrayLike, bands: Bands = None) -> NDArray[np.float32]:
         """Read pixels at all observations in one evaluation.

@@ -123,9 +123,7 @@ def to_tifs(
     return files
 
 
-def to_rasterio(
-    dataset: GNDCDataset, t: MomentLike = 0, *, bands: Sequence[int | str] | None = None
-) -> MemoryFile:
+def to_rasterio(dataset: GNDCDataset, t: MomentLike = 0, *, bands: Sequence[int | str] | None = None) -> MemoryFile:
     """Return a cube at one moment as a GeoTIFF in memory, a ``rasterio.io.MemoryFile``.
 
     The caller closes it. Parameters and errors are those of :func:`to_tif`.
@@ -183,9 +181,7 @@ def _profile(dataset: GNDCDataset, count: int) -> dict[str, Any]:
     return profile
 
 
-def _fill(
-    dataset: GNDCDataset, target: DatasetWriter, moment: Moment, bands: Sequence[int], format: str
-) -> None:
+def _fill(dataset: GNDCDataset, target: DatasetWriter, moment: Moment, bands: Sequence[int], format: str) -> None:
     from rasterio.windows import Window
 
     for top, rows in _strips(dataset, len(bands)):
@@ -208,7 +204,7 @@ def _tags(dataset: GNDCDataset, moment: Moment, format: str) -> dict[str, str]:
     tags = {
         "GNDC_SOURCE": _source(dataset),
         "GNDC_FORMAT": format,
-        "observed": "no" if moment.frame is None else "yes",
+        "observed": "NO" if moment.frame is None else "YES",
     }
     if moment.frame is not None:
         tags["frame"] = str(moment.frame)

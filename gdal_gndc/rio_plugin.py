@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gdal_gndc.cli.base import Command, parse_bands
+from gdal_gndc.cli.base import Command, Failure, explain, parse_bands
 from gdal_gndc.cli.main import COMMANDS, LazyGroup
+from gdal_gndc.errors import GNDCError
 
 if TYPE_CHECKING:
     from gdal_gndc.vrt.writer import VRTKeywords
@@ -27,11 +28,18 @@ class RioGroup(LazyGroup):
         """Return a command, or None if there is none of this name."""
         return clip if cmd_name == "clip" else super().get_command(ctx, cmd_name)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; its errors end ``rio`` as they end ``gndc``."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except (GNDCError, OSError, ModuleNotFoundError) as error:
+            raise Failure(explain(error)) from error
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing them."""
-        rows = [
-            (name, COMMANDS.get(name, "Part of a cube as a GeoTIFF.")) for name in self.list_commands(ctx)
-        ]
+        rows = [(name, COMMANDS.get(name, "Part of a cube as a GeoTIFF.")) for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 

@@ -68,9 +68,7 @@ def select_moments(
 
 def moment_argument(dataset: GNDCDataset, moment: Moment) -> int | datetime:
     """Return what names a moment for later: its time where that is enough, else its frame."""
-    if moment.frame is not None and (
-        moment.time is None or dataset.resolve_time(moment.time).frame != moment.frame
-    ):
+    if moment.frame is not None and (moment.time is None or dataset.resolve_time(moment.time).frame != moment.frame):
         return moment.frame
     assert moment.time is not None
     return moment.time

@@ -159,6 +159,8 @@ def _band(band: Band, resolution: float) -> dict[str, Any]:
 
 # What the extension eo allows.
 _COMMON_NAMES = frozenset(
-    "pan coastal blue green green05 yellow red rededge rededge071 rededge075 rededge078 nir nir08 nir09 cirrus swir16 "
-    "swir22 lwir lwir11 lwir12".split()
-)
+    {
+        "pan", "coastal", "blue", "green", "green05", "yellow", "red", "rededge", "rededge071", "rededge075",
+        "rededge078", "nir", "nir08", "nir09", "cirrus", "swir16", "swir22", "lwir", "lwir11", "lwir12",
+    }
+)  # fmt: skip

@@ -73,7 +73,8 @@ def zonal_statistics(
 
     for name in statistics:
         if name not in _STATISTICS and not _QUANTILE.fullmatch(name):
-            raise CoordinateError(f"statistic {name!r}, expected one of {', '.join(_STATISTICS)} or a quantile like q0.9")
+            known = ", ".join(_STATISTICS)
+            raise CoordinateError(f"statistic {name!r}, expected one of {known} or a quantile like q0.9")
     frame = _zones(dataset, zones, id_column)
     indices = dataset.band_list(bands)
     chosen: Iterable[MomentLike] = range(dataset.n_timestamps) if times is None else times
@@ -83,15 +84,17 @@ def zonal_statistics(
         values = _pixels(dataset, cells, moments, indices)
         for name in statistics:
             columns[name].append(_statistic(name, values, weights).ravel())
-    labels = [m.frame if m.time is None else m.time for m in moments]
     names = [dataset.band_names[b] for b in indices]
-    rows = pd.MultiIndex.from_product([range(len(frame)), range(len(labels)), names], names=["zone", "time", "band"])
-    table = rows.to_frame(index=False)
-    table["zone"] = frame.index.to_numpy()[table["zone"].to_numpy(int)]
-    times_column = pd.Series(labels) if None in [m.time for m in moments] else pd.to_datetime(pd.Series(labels), utc=True)
-    table["time"] = times_column.iloc[table["time"].to_numpy(int)].to_numpy() if len(table) else []
-    if len(table) and isinstance(times_column.dtype, pd.DatetimeTZDtype):
-        table["time"] = pd.to_datetime(table["time"], utc=True)
+    undated = any(moment.time is None for moment in moments)
+    stamps: Any = (
+        pd.Index([moment.frame for moment in moments])
+        if undated
+        else pd.DatetimeIndex([moment.time for moment in moments], tz="UTC")
+    )
+    zone, time, band = (
+        axis.ravel() for axis in np.indices((len(frame), len(moments), len(names))).astype(np.intp)
+    )
+    table = pd.DataFrame({"zone": frame.index.take(zone), "time": stamps.take(time), "band": np.array(names)[band]})
     for name in statistics:
         table[name] = np.concatenate(columns[name]) if columns[name] else []
     return table

@@ -1,7 +1,8 @@
 """The documentation runs: every code block of every page is executed, in the order in which a reader meets them.
 
-A page is run in a folder that holds the stack ``s2_flanders/``, a cube of it, ``flanders.gndc``, and all stacks in ``data/``. Its blocks of
-``python`` share one namespace, its blocks of ``bash`` run with ``-euo pipefail``. A block of ``text`` is
+A page is run in a folder that holds the stack ``s2_flanders/``, a cube of it, ``flanders.gndc``, and all stacks of the
+tests in ``data/``. Its blocks of ``python`` share one namespace, its blocks of ``bash`` run with ``-euo pipefail``. A
+block of ``text`` is
 
 - the output of the block before it, after ``<!-- output -->``: compared, ``...`` stands for anything;
 - output whose figures depend on the training, after ``<!-- output, figures vary -->``: compared without its numbers;

@@ -35,9 +35,7 @@ def test_a_file_in_memory() -> None:
         assert raster.tags()["time"] == "2020-02-01T00:00:00Z"
 
 
-def test_a_file_that_was_there_stays_when_writing_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_was_there_stays_when_writing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.tif"
     path.write_bytes(b"precious")
     with gdal_gndc.open(CASES / "basic_i8dec.gndc") as dataset:

@@ -38,21 +38,20 @@ def test_seasons_of_smooth_curves_are_scipys(curves, threshold):
     )
     found = season(DAYS, values, rates, "amplitude", threshold)
     for i, p in enumerate(curves):
+        value, rate = (lambda t, p=p: _curve(t, *p)[0]), (lambda t, p=p: _curve(t, *p)[1])
         start, peak, end, height, base, amplitude, integral = found[:, i]
-        true_peak = optimize.brentq(lambda t: _curve(t, *p)[1], p[2], p[3])
-        true_height = _curve(true_peak, *p)[0]
+        true_peak = optimize.brentq(rate, p[2], p[3])
+        true_height = value(true_peak)
         assert peak == pytest.approx(true_peak, abs=0.5)
         assert height == pytest.approx(true_height, abs=1e-4)
         lows = values[: int(true_peak // 5) + 1, i].min(), values[int(true_peak // 5) + 1 :, i].min()
         assert base == pytest.approx(np.mean(lows), abs=1e-9)
         assert amplitude == pytest.approx(true_height - base, abs=1e-4)
-        crossings = [
-            optimize.brentq(lambda t: _curve(t, *p)[0] - (low + threshold * (true_height - low)), a, b)  # noqa: B023
-            for low, a, b in ((lows[0], 0, true_peak), (lows[1], true_peak, 360))
-        ]
-        assert (start, end) == pytest.approx(crossings, abs=0.25)
-        area = integrate.quad(lambda t: _curve(t, *p)[0], start, end)[0]
-        assert integral == pytest.approx(area, rel=1e-3)
+        levels = [low + threshold * (true_height - low) for low in lows]
+        rise = optimize.brentq(lambda t, f=value, level=levels[0]: f(t) - level, 0, true_peak)
+        fall = optimize.brentq(lambda t, f=value, level=levels[1]: f(t) - level, true_peak, 360)
+        assert (start, end) == pytest.approx((rise, fall), abs=0.25)
+        assert integral == pytest.approx(integrate.quad(value, start, end)[0], rel=1e-3)
 
 
 def test_the_fastest_rise_and_fall():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import rasterio
@@ -31,6 +32,14 @@ def test_help() -> None:
         assert f"\n  {name} " in result.output
     assert "timeseries" not in result.output
     assert "Example: rio gndc clip" in rio("clip", "--help").output
+
+
+@pytest.mark.parametrize("arguments", [["info", "none.gndc"], ["clip", "none.gndc", "x.tif", "-t", "0"]])
+def test_errors_below_rios_own_group(arguments: list[str]) -> None:
+    rio_itself = click.Group("rio", commands=[gndc])
+    result = CliRunner().invoke(rio_itself, ["gndc", *arguments])
+    assert result.exit_code == 1
+    assert result.stderr == "gndc: none.gndc: No such file or directory\n"
 
 
 def test_info(cube: Path) -> None:

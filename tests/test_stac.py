@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 from click.testing import CliRunner
@@ -38,7 +39,7 @@ def test_place_and_time(cube):
     assert (north - south) * 111_200 == pytest.approx(620, abs=25)
     ring = item["geometry"]["coordinates"][0]
     assert ring[0] == ring[-1]
-    area = sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(ring[:-1], ring[1:], strict=True))
+    area = sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in pairwise(ring))
     assert area > 0  # counter-clockwise
 
 

@@ -18,6 +18,13 @@ xr = pytest.importorskip("xarray")
 BLENDED = CASES / "tiles22_ov8_mask_res.gndc"
 
 
+def _close(found, expected):
+    """Equal but for the rounding in which grids of consecutive pixels, other grids and series differ."""
+    found, expected = np.asarray(found), np.asarray(expected)
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
 @pytest.fixture(scope="module")
 def cube():
     with gdal_gndc.open(BLENDED) as dataset:
@@ -95,7 +102,7 @@ def test_outer_indexing_is_that_of_numpy(data, values, t, y, x):
     axis = 0 if isinstance(t, int) else 1
     expected = expected[(slice(None),) * axis + (_integers(y),)]
     axis += 0 if isinstance(y, int) else 1
-    np.testing.assert_array_equal(found, expected[(slice(None),) * axis + (_integers(x),)])
+    _close(found, expected[(slice(None),) * axis + (_integers(x),)])
 
 
 def _integers(key):
@@ -107,12 +114,12 @@ def _integers(key):
 def test_scattered_points_are_read_as_points(data, values, points):
     t, y, x = (xr.DataArray(list(axis), dims="point") for axis in zip(*points, strict=True))
     b2 = data["B2"]
-    np.testing.assert_array_equal(b2.isel(time=t, y=y, x=x), values[t, y, x, 0])
-    np.testing.assert_array_equal(b2.isel(y=y, x=x), values[:, y.values, x.values, 0])
-    np.testing.assert_array_equal(b2.isel(time=t, x=x).transpose("point", "y"), values[t.values, :, x.values, 0])
+    _close(b2.isel(time=t, y=y, x=x), values[t, y, x, 0])
+    _close(b2.isel(y=y, x=x), values[:, y.values, x.values, 0])
+    _close(b2.isel(time=t, x=x).transpose("point", "y"), values[t.values, :, x.values, 0])
     with xr.open_dataset(BLENDED, engine="gndc", stack_bands=True) as stacked:
         found = stacked["values"].isel(y=y, x=x).transpose("point", "time", "band")
-        np.testing.assert_array_equal(found, values[:, y.values, x.values].transpose(1, 0, 2))
+        _close(found, values[:, y.values, x.values].transpose(1, 0, 2))
 
 
 def test_stacked_bands(cube, values):
@@ -195,9 +202,9 @@ def test_many_moments(data, cube):
     assert found["LAI"].dims == ("time", "y", "x")
     np.testing.assert_array_equal(found.time, times)
     for i, time in enumerate(times):
-        np.testing.assert_array_equal(found["B2"][i], cube.read_at_time(time)[..., 0])
+        _close(found["B2"][i], cube.read_at_time(time)[..., 0])
     # a DataArray of times works as well
-    np.testing.assert_array_equal(data.gndc.interp(time=found.time)["B2"][2], found["B2"][2])
+    _close(data.gndc.interp(time=found.time)["B2"][2], found["B2"][2])
     with pytest.raises(TimeError, match="outside the cube's times"):
         data.gndc.interp(["1999-01-01"])
 
@@ -206,7 +213,7 @@ def test_the_accessor_keeps_a_selection(data, cube):
     part = data[["LAI"]].isel(x=slice(10, 30, 3), y=slice(40, 5, -4))
     found = part.gndc.at(cube.timestamps[2])
     assert list(found.data_vars) == ["LAI"]
-    np.testing.assert_array_equal(found["LAI"], cube.read(2)[40:5:-4, 10:30:3, 1])
+    _close(found["LAI"], cube.read(2)[40:5:-4, 10:30:3, 1])
     np.testing.assert_array_equal(found.x, part.x)
     np.testing.assert_array_equal(found.y, part.y)
 
@@ -215,7 +222,7 @@ def test_another_resolution(data, cube):
     found = data.gndc.at(cube.timestamps[2], resolution=(2.5, 20))
     assert dict(found.sizes) == {"y": 30, "x": 332}
     expected = cube.read(2, window=(0, 0, 83, 60), out_shape=(30, 332))[..., 1]
-    np.testing.assert_array_equal(found["LAI"], expected)
+    _close(found["LAI"], expected)
     left, _, _, top = cube.bounds
     assert (found.x[0], found.y[0]) == (left + 1.25, top - 10)
     numbers = [float(v) for v in found.spatial_ref.attrs["GeoTransform"].split()]

@@ -13,7 +13,7 @@ Placeholders of the raster:
 ``path``, ``t``, ``options``
     Arguments of the pixel function. ``options`` begins with a blank and is empty for the whole cube; a
     template that leaves it out shows no part or resolution other than the cube's own.
-``time`` (ISO 8601), ``tiff_datetime``, ``acquisition_datetime``, ``observed`` (yes or no)
+``time`` (ISO 8601), ``tiff_datetime``, ``acquisition_datetime``, ``observed`` (YES or NO)
     The moment.
 ``red``, ``green``, ``blue``, ``red_stretch``, ``green_stretch``, ``blue_stretch``
     Numbers of the bands for true colour, and the 2nd and 98th percentile of their values, as ``low,high``.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import click
 
@@ -62,6 +62,14 @@ def run(call: Callable[[], object]) -> int:
     except (GNDCError, OSError, ModuleNotFoundError) as error:
         click.echo(f"gndc: {explain(error)}", err=True)
         return 1
+
+
+class Failure(click.ClickException):
+    """An error as ``gndc`` tells it, for a command that runs below another program's group, such as ``rio``."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Write the message to stderr."""
+        click.echo(f"gndc: {self.message}", err=True)
 
 
 def explain(error: BaseException) -> str:

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from gdal_gndc.export import Format
 
 
-@click.command(
-    cls=Command, epilog="Example: gndc decompress -i cube.gndc -o tifs/ --start 2018-01-01 --interval 10"
-)
+@click.command(cls=Command, epilog="Example: gndc decompress -i cube.gndc -o tifs/ --start 2018-01-01 --interval 10")
 @click.option("-i", "--input", "file", required=True, metavar="FILE", help="The cube.")
 @click.option("-o", "--output", "out_dir", required=True, metavar="FOLDER", help="Folder for the GeoTIFFs.")
 @click.option("--start", metavar="TIME", help="First time.")

@@ -77,3 +77,22 @@ def uninstall(system: bool, prefix: Path | None, as_json: bool) -> None:
         click.echo(f"removed {path}")
     if not removed:
         click.echo("nothing to remove: the driver is not installed")
+
+
+@command.command("doctor")
+@_JSON
+def doctor(as_json: bool) -> None:
+    """Say which GDAL programs of this machine load the driver, and what to type where they do not."""
+    from gdal_gndc.driver.doctor import examine
+
+    findings = examine()
+    if as_json:
+        click.echo(json.dumps([finding.to_json() for finding in findings], indent=1))
+        return
+    if not findings:
+        click.echo("no GDAL programs found: apt-get install gdal-bin")
+    for finding in findings:
+        state = "loads the driver" if finding.loads else "does not load the driver"
+        click.echo(f"{finding.program}, GDAL {finding.gdal or 'unknown'}: {state}")
+        if finding.advice:
+            click.echo(f"  {finding.advice}")

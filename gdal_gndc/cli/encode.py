@@ -14,9 +14,20 @@ from gdal_gndc.cli.base import Command
 _EPILOG = """\b
 Examples:
   gndc encode s2/*.tif -o s2.gndc
+  gndc encode s2/*.tif -o s2.gndc --max-error 0.01
   gndc encode archive/ -o archive.gndc --preset best
   gndc encode *.tif -o cube.gndc --date-regex '_(?P<year>\\d{4})(?P<yearday>\\d{3})_'
 """
+
+
+def _bounds(text: str | None) -> float | list[float] | None:
+    if text is None:
+        return None
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r}: expected numbers by commas", param_hint="'--max-error'") from error
+    return found[0] if len(found) == 1 else found
 
 
 @click.command(cls=Command, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -39,6 +50,8 @@ Examples:
     show_default=True,
     help="How the decoder's weights are stored.",
 )
+@click.option("--max-error", metavar="LIST", help="Largest error allowed, for all bands or one a band by commas.")
+@click.option("--chunk-size", type=click.IntRange(min=16), help="Largest side of a chunk in pixels.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random numbers.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads; all cores by default.")
 @click.option(
@@ -63,6 +76,7 @@ def encode(inputs: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool, *
     if verbose:
         logging.basicConfig(level=logging.INFO, format="%(message)s")
     output = options.pop("output")
+    options["max_error"] = _bounds(options["max_error"])
     report = run(list(inputs), output, progress=not quiet, **options)
     if as_json:
         click.echo(json.dumps(report.to_json(), indent=1))

@@ -10,9 +10,7 @@ import click
 from gdal_gndc.cli.base import Command, bands_option, parse_bands
 
 
-@click.command(
-    cls=Command, epilog="Example: gndc sample cube.gndc --lon 3.71 --lat 51.02 --timestamp 2018-06-30"
-)
+@click.command(cls=Command, epilog="Example: gndc sample cube.gndc --lon 3.71 --lat 51.02 --timestamp 2018-06-30")
 @click.argument("file")
 @click.option("--lon", type=float, required=True, help="Longitude in degrees, or x in --crs.")
 @click.option("--lat", type=float, required=True, help="Latitude in degrees, or y in --crs.")
@@ -43,10 +41,7 @@ def main(
         times = row_labels(dataset, range(len(values)) if timestamp is None else [timestamp])
     if as_json:
         numbers = [[None if math.isnan(value) else float(value) for value in row] for row in values]
-        rows = [
-            {"time": time, **dict(zip(names, row, strict=True))}
-            for time, row in zip(times, numbers, strict=True)
-        ]
+        rows = [{"time": time, **dict(zip(names, row, strict=True))} for time, row in zip(times, numbers, strict=True)]
         click.echo(json.dumps(rows, indent=1))
     else:
         click.echo(table(times, names, values), nl=False)

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from gdal_gndc.encode.normalise import Normalisation
 from gdal_gndc.encode.plan import DecoderType, Plan, Preset, make_plan
 from gdal_gndc.encode.progress import Bar
 from gdal_gndc.encode.report import EncodeReport
+from gdal_gndc.encode.residuals import ErrorBound, correct
 from gdal_gndc.encode.sources import Inputs, Stack, open_stack
 from gdal_gndc.encode.timeline import Timeline
 from gdal_gndc.encode.train import Samples, train_chunk
@@ -45,6 +46,8 @@ def encode(
     steps: int | None = None,
     rate_weight: float | None = None,
     decoder: DecoderType = "auto",
+    max_error: float | Sequence[float] | None = None,
+    chunk_size: int | None = None,
     seed: int = 0,
     threads: int | None = None,
     device: Device = "auto",
@@ -68,6 +71,11 @@ def encode(
         ``tiny``, ``fast``, ``balanced`` or ``best``.
     steps, rate_weight, decoder
         Instead of what the preset chooses; see `gdal_gndc.encode.plan.make_plan`.
+    max_error
+        A bound that every valid sample of the file keeps, in physical units: one number, or one per band. Corrections
+        are stored beside the network, and the bound is checked on the written file.
+    chunk_size
+        Largest side of a chunk in pixels instead of the rule's; chunks overlap in a halo and are blended there.
     seed
         The same inputs, options and seed give the same file on machines of the same instruction set, whatever the
         number of threads.
@@ -106,16 +114,25 @@ def encode(
         raise EncodeError(f"{threads} threads, expected at least 1")
     stack = open_stack(inputs, date_regex=date_regex)
     plan = make_plan(
-        stack.shape, preset=preset, steps=steps, rate_weight=rate_weight, decoder=decoder, seed=seed
+        stack.shape,
+        preset=preset,
+        steps=steps,
+        rate_weight=rate_weight,
+        decoder=decoder,
+        chunk_size=chunk_size,
+        seed=seed,
     )
+    bound = None if max_error is None else ErrorBound.of(max_error, stack.shape[3])
     chosen = choose_device(device)
     _log.info("%s", plan.explain())
     timeline = Timeline.of(stack.times, plan.time_span)
     with replacing(target.resolve()) as beside:
-        pieces = _encode_chunks(stack, plan, timeline, chosen, threads or 0, progress)
+        pieces = _encode_chunks(stack, plan, timeline, bound, chosen, threads or 0, progress)
         documents = Documents.of(stack, pieces, plan)
         documents.write(beside, {})
         metrics = measure(beside, stack)
+        if bound:
+            _check_bound(metrics, bound, target)
         size = beside.stat().st_size
         if sidecars:
             size = documents.write_measured(beside, metrics, stack, plan, chosen)
@@ -259,12 +276,19 @@ def measure(path: Path, stack: Stack) -> dict[str, Any]:
 
 
 def _encode_chunks(
-    stack: Stack, plan: Plan, timeline: Timeline, device: str, threads: int, progress: bool
+    stack: Stack,
+    plan: Plan,
+    timeline: Timeline,
+    bound: ErrorBound | None,
+    device: str,
+    threads: int,
+    progress: bool,
 ) -> list[Piece]:
     boxes = list(chunk_boxes(plan))
     with Bar(len(boxes) * plan.steps, enabled=progress) as bar:
         return [
-            Piece(entry, _encode_chunk(stack, plan, timeline, entry, device, threads, bar)) for entry in boxes
+            Piece(entry, _encode_chunk(stack, plan, timeline, entry, bound, device, threads, bar))
+            for entry in boxes
         ]
 
 
@@ -281,7 +305,14 @@ def chunk_boxes(plan: Plan) -> Iterator[ChunkEntry]:
 
 
 def _encode_chunk(
-    stack: Stack, plan: Plan, timeline: Timeline, entry: ChunkEntry, device: str, threads: int, bar: Bar
+    stack: Stack,
+    plan: Plan,
+    timeline: Timeline,
+    entry: ChunkEntry,
+    bound: ErrorBound | None,
+    device: str,
+    threads: int,
+    bar: Bar,
 ) -> bytes | None:
     def widened(box: tuple[int, int], n: int) -> tuple[int, int]:
         return max(0, box[0] - plan.overlap), min(n, box[1] + plan.overlap)
@@ -295,7 +326,8 @@ def _encode_chunk(
     normal = Normalisation.of(values)
     bar.start_chunk(normal.scale, values)
     samples = Samples(normal.apply(values), timeline.normalised[slice(*entry.time)])
-    del values, valid
+    if not bound:
+        del values
     if device == "cuda":
         from gdal_gndc.encode.torch_train import train_chunk_torch
 
@@ -303,7 +335,7 @@ def _encode_chunk(
     else:
         trainer = train_chunk(plan, samples, n_threads=threads, report=bar.update)
     weights, quantization = quantise.pack(quantise.tensors_of(trainer), plan)
-    return Chunk(
+    chunk = Chunk(
         config=plan.config,
         quantization=quantization,
         weights=weights,
@@ -312,7 +344,17 @@ def _encode_chunk(
         train_end=timeline.end,
         train_frames=len(masked),
         mask_bytes=Mask.pack(masked),
-    ).to_bytes()
+    )
+    if bound:
+        chunk = correct(chunk, values, samples.times, bound)
+    return chunk.to_bytes()
+
+
+def _check_bound(metrics: dict[str, Any], bound: ErrorBound, target: Path) -> None:
+    for band, most in zip(metrics["bands"], bound.bands, strict=True):
+        found = band.get("max_error")
+        if found is not None and found > most:
+            raise EncodeError(f"{target}: band {band['name']} has an error of {found}, the bound is {most}")
 
 
 def _check_target(target: Path, overwrite: bool) -> None:

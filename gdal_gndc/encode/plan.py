@@ -130,6 +130,7 @@ def make_plan(
     steps: int | None = None,
     rate_weight: float | None = None,
     decoder: DecoderType = "auto",
+    chunk_size: int | None = None,
     seed: int = 0,
 ) -> Plan:
     """Choose how to encode a cube.
@@ -147,6 +148,8 @@ def make_plan(
         which follows the error reached.
     decoder
         ``float16``, ``int8``, or ``auto``: int8 where a float16 decoder would be a large part of the file.
+    chunk_size
+        Largest side of a chunk in pixels, 16 at least; by default 1024.
     seed
         Any integer from 0.
 
@@ -165,13 +168,15 @@ def make_plan(
         raise EncodeError(f"a rate weight of {rate_weight}, expected a finite number from 0")
     if seed < 0:
         raise EncodeError(f"seed {seed}, expected an integer from 0")
+    if chunk_size is not None and chunk_size < 16:
+        raise EncodeError(f"chunks of {chunk_size} pixels, expected at least 16")
     size = _SIZES[preset]
-    chunk = _chunk_of(shape)
+    chunk = _chunk_of(shape, chunk_size or 1024)
     config, span = _config_of((*chunk, shape[3]), size)
     plan = Plan(shape, config, preset, time_span=span, steps=steps or size.steps, chunk=chunk, seed=seed)
     plan = replace(plan, batch=_batch_of(config))
     if any(n > part for n, part in zip(shape[1:3], chunk[1:], strict=True)):
-        plan = replace(plan, overlap=16)
+        plan = replace(plan, overlap=min(16, max(4, min(chunk[1:]) // 8)))
     relative = size.rate if rate_weight is None else 0.0
     plan = replace(plan, rate_relative=relative, rate_weight=rate_weight or 0.0)
     if decoder == "int8" or (decoder == "auto" and _decoder_pays(plan)):
@@ -183,10 +188,9 @@ def _finest(base: int, growth: float, levels: int) -> int:
     return round(base * growth ** (levels - 1))
 
 
-def _chunk_of(shape: tuple[int, int, int, int]) -> tuple[int, int, int]:
+def _chunk_of(shape: tuple[int, int, int, int], side: int) -> tuple[int, int, int]:
     """Cut space so that a chunk's finest level stays small enough to train with little memory."""
     t, h, w, _ = shape
-    side = 1024
     rows, cols = math.ceil(h / side), math.ceil(w / side)
     return t, math.ceil(h / rows), math.ceil(w / cols)
 

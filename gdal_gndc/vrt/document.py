@@ -111,7 +111,12 @@ def series_layers(dataset: GNDCDataset, moments: Sequence[Moment], band: int | s
     for moment in moments:
         layer = layers_of(dataset, moment, chosen)[0]
         times = _times(moment)
-        items = (("time", times["time"]), ("TIFFTAG_DATETIME", times["tiff_datetime"]))
+        observed = "NO" if moment.frame is None else "YES"
+        items = (
+            ("time", times["time"]),
+            ("TIFFTAG_DATETIME", times["tiff_datetime"]),
+            ("observed", observed),
+        )
         name = times["time"] or f"frame {moment.frame}"
         layers.append(replace(layer, name=name, color="Undefined", metadata=(*layer.metadata, *items)))
     return layers
@@ -141,7 +146,7 @@ def render(dataset: GNDCDataset, path: str, layers: Sequence[Layer], template: V
         "path": path,
         "t": _t(dataset, moment),
         **_times(moment),
-        "observed": "no" if moment.frame is None else "yes",
+        "observed": "NO" if moment.frame is None else "YES",
         "options": _window(dataset, grid),
         "block_width": width,
         "block_height": height,

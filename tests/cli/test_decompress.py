@@ -44,7 +44,7 @@ def test_a_regular_series_of_some_bands(gndc: Gndc, cube: Path, tmp_path: Path) 
     assert names(out) == ["cube_20200201.tif", "cube_20200213.tif", "cube_20200225.tif"]
     with gdal_gndc.open(cube) as dataset, rasterio.open(out / "cube_20200213.tif") as raster:
         assert_array_equal(raster.read(1), dataset.read_at_time("2020-02-13", bands="T")[..., 0])
-        assert raster.tags()["observed"] == "no"
+        assert raster.tags()["observed"] == "NO"
 
 
 def test_a_period(gndc: Gndc, cube: Path, tmp_path: Path) -> None:

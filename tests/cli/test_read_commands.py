@@ -99,14 +99,14 @@ def test_sample(gndc: Gndc, cube: Path) -> None:
     x, y = 399960 + 41.5 * 10, 5300040 - 30.5 * 10
     lon, lat = Transformer.from_crs("EPSG:32633", "EPSG:4326", always_xy=True).transform(x, y)
     with gdal_gndc.open(cube) as dataset:
-        series, one = dataset.pixel_series(30, 41), dataset.read_at_time("2020-02-01")[30, 41]
+        series, one = dataset.pixel_series(30, 41), dataset.series_at([[30, 41]], ["2020-02-01"])[0]
     _, times, values = rows_of(gndc("sample", cube, "--lon", lon, "--lat", lat).output)
     assert_array_equal(values, series)
     assert times[0] == "2020-01-03T10:30:00Z"
     result = gndc("sample", cube, "--lon", x, "--lat", y, "--crs", "EPSG:32633", "--timestamp", "2020-02-01")
     _, times, values = rows_of(result.output)
     assert times == ["2020-02-01T00:00:00Z"]
-    assert_array_equal(values, [one])
+    assert_array_equal(values, one)
     result = gndc("sample", cube, "--lon", lon, "--lat", lat, "--timestamp", 2, "--bands", "LAI", "--json")
     assert json.loads(result.output) == [{"time": "2020-03-07T10:29:00Z", "LAI": float(series[2, 1])}]
 

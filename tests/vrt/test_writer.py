@@ -32,7 +32,7 @@ def test_the_raster_describes_itself(large: Path) -> None:
         tags = raster.tags()
         assert tags["TIFFTAG_DATETIME"] == "2020:03:07 10:29:00"
         assert tags["time"] == "2020-03-07T10:29:00Z"
-        assert tags["observed"] == "yes"
+        assert tags["observed"] == "YES"
         assert tags["AREA_OR_POINT"] == "Area"
         assert raster.tags(ns="IMAGERY")["ACQUISITIONDATETIME"] == "2020-03-07 10:29:00"
 
@@ -40,12 +40,12 @@ def test_the_raster_describes_itself(large: Path) -> None:
 @pytest.mark.parametrize(
     ("t", "argument", "observed"),
     [
-        (2, "2020-03-07T10:29:00Z", "yes"),
-        (-1, "2020-12-28T10:30:30Z", "yes"),
-        ("2020-03-07", "2020-03-07T10:29:00Z", "yes"),
-        ("2020-03-07T10:29:00.400Z", "2020-03-07T10:29:00Z", "yes"),
-        ("2020-02-01", "2020-02-01T00:00:00Z", "no"),
-        (datetime(2020, 2, 1, 6, 30, tzinfo=UTC), "2020-02-01T06:30:00Z", "no"),
+        (2, "2020-03-07T10:29:00Z", "YES"),
+        (-1, "2020-12-28T10:30:30Z", "YES"),
+        ("2020-03-07", "2020-03-07T10:29:00Z", "YES"),
+        ("2020-03-07T10:29:00.400Z", "2020-03-07T10:29:00Z", "YES"),
+        ("2020-02-01", "2020-02-01T00:00:00Z", "NO"),
+        (datetime(2020, 2, 1, 6, 30, tzinfo=UTC), "2020-02-01T06:30:00Z", "NO"),
     ],
 )
 def test_the_moment(large: Path, t: int | str | datetime, argument: str, observed: str) -> None:
@@ -191,3 +191,18 @@ def test_all_cases_write(case: Path, tmp_path: Path) -> None:
         for frame, file in enumerate(files):
             with rasterio.open(file) as raster:
                 assert_array_equal(raster.read().transpose(1, 2, 0), dataset.read(frame))
+
+
+def test_a_cube_behind_a_url(large: Path, tmp_path: Path) -> None:
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/vrt-test/cube.gndc", large.read_bytes())
+    try:
+        url = "memory://vrt-test/cube.gndc"
+        files = write_vrts(url, tmp_path, times=[1])
+        assert f'path="{url}"' in files[0].read_text()
+        with gdal_gndc.open(large) as dataset, rasterio.open(files[0]) as raster:
+            assert_array_equal(raster.read().transpose(1, 2, 0), dataset.read(1))
+    finally:
+        memory.rm("/vrt-test", recursive=True)

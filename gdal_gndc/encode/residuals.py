@@ -1,0 +1,150 @@
+"""Corrections that keep every sample within a promised distance of its source."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gdal_gndc.errors import EncodeError
+from gdal_gndc.field.layout import Layout
+from gdal_gndc.field.native import NativeField
+from gdal_gndc.format.chunk import Chunk
+from gdal_gndc.format.compression import lzma_compress, zstd_compress
+from gdal_gndc.format.residual import ResidualFrame, ResidualInfo, pack_residuals
+
+Floats = NDArray[np.float32]
+Codec = Literal["lzma", "zstd"]
+_MOST = 32767
+
+
+@dataclass(frozen=True)
+class ErrorBound:
+    """The largest error allowed in each band, in physical units."""
+
+    bands: tuple[float, ...]
+
+    @classmethod
+    def of(cls, max_error: float | Sequence[float], n_bands: int) -> ErrorBound:
+        """Read what a user asks for: one number for all bands, or one per band.
+
+        Raises
+        ------
+        EncodeError
+            If their number is another, or one is not positive.
+        """
+        given = [max_error] * n_bands if isinstance(max_error, int | float) else list(max_error)
+        if len(given) != n_bands:
+            raise EncodeError(f"{len(given)} error bounds for {n_bands} bands, expected 1 or {n_bands}")
+        for bound in given:
+            if not 0.0 < bound < math.inf:
+                raise EncodeError(f"an error bound of {bound}, expected a positive number")
+        return cls(tuple(float(bound) for bound in given))
+
+    def steps(self, values: Floats) -> tuple[float, ...]:
+        """Return the quantisation step of each band's corrections.
+
+        A little under twice the bound: other decoders differ in the last bits of float32, and the sum of field and
+        correction is rounded too.
+
+        Raises
+        ------
+        EncodeError
+            If a bound is finer than float32 can hold for values of this size.
+        """
+        steps = []
+        for b, bound in enumerate(self.bands):
+            band = np.abs(values[..., b])
+            largest = float(np.nanmax(band, initial=0.0, where=np.isfinite(band)))
+            room = 0.004 * bound + 2.0**-21 * largest
+            if room > 0.25 * bound:
+                raise EncodeError(
+                    f"an error bound of {bound} is too fine for float32 values as large as {largest:g}"
+                )
+            steps.append(float(np.float32(2.0 * (bound - room))))
+        return tuple(steps)
+
+
+def correct(chunk: Chunk, source: Floats, times: Floats, bound: ErrorBound) -> Chunk:
+    """Add the residuals to a chunk that bring it within the bound of its source.
+
+    Parameters
+    ----------
+    chunk
+        Without residuals.
+    source
+        (T, H, W, C) physical values of its stored extent, NaN where there are none.
+    times
+        (T,) normalised times of its frames.
+
+    Notes
+    -----
+    A blend of chunks that all keep the bound keeps it too. Each frame stores either the samples that need a
+    correction, or all of them with zeros, whichever is smaller.
+    """
+    steps = bound.steps(source)
+    decoded = _decode(chunk, times, source.shape)
+    counts = [_steps_of_frame(a, b, steps) for a, b in zip(source, decoded, strict=True)]
+    largest = max(int(np.abs(count).max(initial=0)) for count in counts)
+    if largest > _MOST:
+        raise EncodeError(f"a correction of {largest} steps, at most {_MOST} fit: the error bound is too fine")
+    kind = np.dtype("<i1") if largest <= 127 else np.dtype("<i2")
+    best: tuple[bytes, ResidualInfo] | None = None
+    for codec in ("lzma", "zstd"):
+        info = ResidualInfo(
+            dtype=kind.name,
+            value_mode="native",
+            band_scales=steps,
+            vals_codec=codec,
+            threshold=min(bound.bands),
+            outlier_count=0,
+        )
+        frames = [_frame(count.astype(kind), codec) for count in counts]
+        info = replace(info, outlier_count=sum(frame.deltas.size for frame in frames if frame is not None))
+        data = pack_residuals(frames, source.shape, info)
+        if best is None or len(data) < len(best[0]):
+            best = data, info
+    assert best is not None
+    return replace(chunk, has_residuals=True, residual_bytes=best[0], residual_info=best[1])
+
+
+def _decode(chunk: Chunk, times: Floats, shape: tuple[int, ...]) -> list[Floats]:
+    """What the field alone gives, frame by frame, as readers compute it."""
+    _, height, width, n_bands = shape
+    layout = Layout.of(chunk.config)
+    field = NativeField(layout, chunk.tensors(layout.counts))
+    x = (np.arange(width, dtype=np.float32) + np.float32(0.5)) / np.float32(width)
+    y = (np.arange(height, dtype=np.float32) + np.float32(0.5)) / np.float32(height)
+    low = np.array([pair[0] for pair in chunk.data_range], np.float32)
+    span = np.array([pair[1] for pair in chunk.data_range], np.float32) - low
+    xs, ys = np.tile(x, height), np.repeat(y, width)
+    return [field.points(xs, ys, np.full(xs.size, t)).reshape(height, width, n_bands) * span + low for t in times]
+
+
+def _steps_of_frame(source: Floats, decoded: Floats, steps: tuple[float, ...]) -> NDArray[np.int64]:
+    error = np.where(np.isfinite(source), source.astype(np.float64) - decoded, 0.0)
+    counts: NDArray[np.int64] = np.rint(error / np.asarray(steps)).astype(np.int64)
+    return counts
+
+
+def _frame(counts: NDArray[np.integer], codec: Codec) -> ResidualFrame | None:
+    """The smaller of a sparse and a dense frame; None where nothing is to be corrected."""
+    flat = counts.ravel()
+    places = np.flatnonzero(flat)
+    if not places.size:
+        return None
+    gaps = np.diff(places, prepend=0).astype(np.int32)
+    every = np.ones(flat.size, np.int32)
+    every[0] = 0
+    choices = [ResidualFrame(gaps, flat[places]), ResidualFrame(every, flat)]
+    return min(choices, key=lambda frame: _size(frame, codec))
+
+
+def _size(frame: ResidualFrame, codec: Codec) -> int:
+    values = frame.values.tobytes()
+    packed = lzma_compress(values) if codec == "lzma" else zstd_compress(values, 19)
+    return len(packed) + len(zstd_compress(frame.deltas.tobytes(), 19))
