@@ -30,7 +30,7 @@ test: system
 	rm -rf $(TEST_VENV)
 	$(PYTHON) -m venv $(TEST_VENV)
 	$(BIN)/pip install -q --disable-pip-version-check $(TORCH)
-	$(BIN)/pip install -q --disable-pip-version-check -e ".[catalog,xarray,docs,test]"
+	$(BIN)/pip install -q --disable-pip-version-check -e ".[catalog,xarray,zonal,docs,test]"
 	$(MAKE) --no-print-directory lint
 	$(BIN)/mkdocs build --strict --quiet
 	$(BIN)/python -m pytest -q

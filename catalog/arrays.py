@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyproj
+
 from gdal_gndc.catalog.crs import as_crs
 from gdal_gndc.catalog.options import need
-
 from gdal_gndc.errors import FileFormatError
 
 if TYPE_CHECKING:

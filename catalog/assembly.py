@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pyproj
 import shapely
-from gdal_gndc.catalog.crs import EDGE_POINTS, as_crs, crs_name, densified_ring, reproject, reproject_boxes
+
+from gdal_gndc.catalog.crs import as_crs, crs_name, densified_ring, reproject, reproject_boxes
 from gdal_gndc.catalog.gather import BuildReport, Reader, gather
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.intervals import interval_index
@@ -211,6 +212,3 @@ def _unchanged(
     same = before.merge(now[now["mtime"] != 0], on=["location", "size", "mtime"], how="inner").sort_values("file")
     fresh = np.setdiff1d(np.arange(len(paths)), same["file"].to_numpy())
     return previous.take(same["row"].to_numpy()), fresh
-
-
-__all__ = ["EDGE_POINTS", "Failure", "Header", "build", "footprints", "to_frame"]

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from gdal_gndc.catalog.assembly import Failure, Header, build
 from gdal_gndc.catalog.crs import as_crs
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.intervals import iso_duration, utc_index
 from gdal_gndc.catalog.sources import expand
-
 from gdal_gndc.errors import FileFormatError, GNDCError
 
 SUFFIXES = (".gndc",)

@@ -6,12 +6,14 @@ from functools import partial
 from typing import Any
 
 import pandas as pd
+
 from gdal_gndc.catalog.assembly import Failure, Header, build
 from gdal_gndc.catalog.dates import times_of
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.options import need
 from gdal_gndc.catalog.sources import expand, gdal_location
 
+NO_CRS = "the raster has no CRS"
 SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".img")
 
 
@@ -82,7 +84,14 @@ def read_headers(locations: list[str]) -> list[Header | Failure]:
 
     options = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "CPL_VSIL_CURL_USE_HEAD": "NO"}
     with rasterio.Env(**options):
-        return [_read(location) for location in locations]
+        headers = [_read(location) for location in locations]
+    # The directory is not listed above, for speed; a CRS may yet lie in a sidecar file.
+    bare = [k for k, h in enumerate(headers) if isinstance(h, Failure) and h.why == NO_CRS]
+    if bare:
+        with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="FALSE"):
+            for k in bare:
+                headers[k] = _read(locations[k])
+    return headers
 
 
 def _read(location: str) -> Header | Failure:
@@ -92,7 +101,7 @@ def _read(location: str) -> Header | Failure:
     try:
         with rasterio.open(location) as source:
             if source.crs is None:
-                return Failure(location, "the raster has no CRS")
+                return Failure(location, NO_CRS)
             names = source.descriptions
             if any(n is None for n in names):
                 names = tuple(n or f"B{k}" for k, n in enumerate(names, 1))

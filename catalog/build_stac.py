@@ -10,11 +10,11 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
+
 from gdal_gndc.catalog.crs import as_crs, wrap_longitudes
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.intervals import interval_index
 from gdal_gndc.catalog.sources import gdal_location
-
 from gdal_gndc.errors import FileFormatError
 
 KEPT = ("eo:cloud_cover", "platform", "constellation", "instruments", "gsd", "grid:code", "view:off_nadir")

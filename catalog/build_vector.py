@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyproj
+
 from gdal_gndc.catalog.assembly import Failure, Header, build
 from gdal_gndc.catalog.crs import as_crs
 from gdal_gndc.catalog.dates import times_of
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.options import need
 from gdal_gndc.catalog.sources import expand, gdal_location
-
 from gdal_gndc.errors import GNDCError
 
 SUFFIXES = (".gpkg", ".geojson", ".json", ".shp", ".fgb", ".parquet")

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from gdal_gndc.catalog.arrays import grid_of, open_dataset
 from gdal_gndc.catalog.assembly import Failure, Header, build
 from gdal_gndc.catalog.dates import times_of
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.intervals import iso_duration
 from gdal_gndc.catalog.sources import expand
-
 from gdal_gndc.errors import GNDCError
 
 SUFFIXES = (".nc", ".nc4", ".zarr", ".grib", ".grib2", ".grb", ".h5")

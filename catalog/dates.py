@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from gdal_gndc.catalog.intervals import TICK
 
+from gdal_gndc.catalog.intervals import TICK
 from gdal_gndc.errors import FileFormatError
 
 # The finest directive of a format says how long the period is that a name stands for.

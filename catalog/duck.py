@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyproj
 import shapely
+
 from gdal_gndc.catalog import geoparquet
 from gdal_gndc.catalog.crs import as_crs
 from gdal_gndc.catalog.geocatalog import GeoCatalog, question
 from gdal_gndc.catalog.geoslice import GeoSlice
 from gdal_gndc.catalog.options import need
 from gdal_gndc.catalog.where import Expression, quote
-
 from gdal_gndc.errors import CoordinateError, FileFormatError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     import duckdb
     import geopandas as gpd
+
     from gdal_gndc.catalog.geocatalog import Box
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+
 from gdal_gndc.catalog.crs import as_crs, crs_name
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.options import choose, need
-
 from gdal_gndc.errors import CoordinateError, FileFormatError
 
 GDAL_TYPES = {

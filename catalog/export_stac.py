@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import shapely
+
 from gdal_gndc.catalog.crs import as_crs
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.geoparquet import publish
-
 from gdal_gndc.errors import TimeError
 
 VERSION = "1.1.0"

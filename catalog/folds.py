@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import shapely
-from gdal_gndc.catalog.geocatalog import GeoCatalog
 
+from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.errors import CoordinateError
 
 

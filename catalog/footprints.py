@@ -8,7 +8,8 @@ from functools import cached_property
 
 import numpy as np
 import shapely
-from gdal_gndc.catalog.intervals import STATIC_START, STATIC_STOP
+
+from gdal_gndc.catalog.intervals import STATIC_START
 
 MAX_PAIRS = 4_000_000
 FEW_PAIRS = 32
@@ -203,6 +204,3 @@ def _is_box(geometry: shapely.Geometry) -> bool:
         return False
     left, bottom, right, top = geometry.bounds
     return bool(geometry.area >= (right - left) * (top - bottom) * (1.0 - 1e-12) and geometry.area > 0.0)
-
-
-__all__ = ["MAX_PAIRS", "STATIC_START", "STATIC_STOP", "FootprintIndex", "Plan"]

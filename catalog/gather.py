@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gdal_gndc.catalog.options import choose, need
-
 from gdal_gndc.errors import FileFormatError
 
 log = logging.getLogger(__name__)

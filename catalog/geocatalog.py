@@ -11,17 +11,18 @@ import numpy as np
 import pandas as pd
 import pyproj
 import shapely
+
 from gdal_gndc.catalog import relations, schema
 from gdal_gndc.catalog.crs import as_crs, crs_name, reproject, reproject_boxes, same_crs
 from gdal_gndc.catalog.footprints import FootprintIndex, Plan
 from gdal_gndc.catalog.geoslice import GeoSlice
 from gdal_gndc.catalog.intervals import as_interval, interval_index, tick, ticks
 from gdal_gndc.catalog.where import Expression
-
 from gdal_gndc.errors import CoordinateError, FileFormatError
 
 if TYPE_CHECKING:
     import geopandas as gpd
+
     from gdal_gndc.catalog.gather import BuildReport
 
 Box = tuple[float, float, float, float]

@@ -24,9 +24,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyproj
 import shapely
+
 from gdal_gndc.catalog import schema
 from gdal_gndc.catalog.intervals import as_interval, utc_index
-
 from gdal_gndc.errors import FileFormatError
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+
 from gdal_gndc.catalog.geoslice import GeoSlice
 from gdal_gndc.catalog.options import need
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import shapely
+
 from gdal_gndc.catalog.crs import as_crs, crs_name, reproject_boxes, same_crs
 from gdal_gndc.catalog.intervals import as_interval
-
 from gdal_gndc.errors import CoordinateError, TimeError
 
 if TYPE_CHECKING:

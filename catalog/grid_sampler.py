@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import shapely
+
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.geoslice import pair
 from gdal_gndc.catalog.random_sampler import ChipSequence, chip_resolution
-
 from gdal_gndc.errors import CoordinateError
 
 

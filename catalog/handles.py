@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gdal_gndc.catalog.gather import available_cpus
 from gdal_gndc.catalog.options import need
-
 from gdal_gndc.errors import FileFormatError
 
 if TYPE_CHECKING:

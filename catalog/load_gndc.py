@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+
 from gdal_gndc.catalog.crs import as_crs, same_crs
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.georeference import georeference
@@ -17,7 +18,6 @@ from gdal_gndc.catalog.intervals import as_utc, utc_index
 from gdal_gndc.catalog.load_raster import hits
 from gdal_gndc.catalog.options import choose, need
 from gdal_gndc.catalog.reducers import Reducer
-
 from gdal_gndc.errors import TimeError
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.georeference import georeference
 from gdal_gndc.catalog.geoslice import GeoSlice
@@ -14,7 +15,6 @@ from gdal_gndc.catalog.handles import ordered
 from gdal_gndc.catalog.masks import QualityMask
 from gdal_gndc.catalog.reducers import Reducer
 from gdal_gndc.catalog.warp import Patch, read_on_grid
-
 from gdal_gndc.errors import FileFormatError
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.georeference import georeference
 from gdal_gndc.catalog.geoslice import GeoSlice
@@ -15,7 +16,6 @@ from gdal_gndc.catalog.masks import QualityMask
 from gdal_gndc.catalog.options import choose
 from gdal_gndc.catalog.reducers import Reducer
 from gdal_gndc.catalog.warp import Patch
-
 from gdal_gndc.errors import TimeError
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
+
 from gdal_gndc.catalog.crs import as_crs
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.georeference import georeference
 from gdal_gndc.catalog.geoslice import GeoSlice
 from gdal_gndc.catalog.load_raster import hits
 from gdal_gndc.catalog.options import choose, need
-
 from gdal_gndc.errors import FileFormatError
 
 if TYPE_CHECKING:

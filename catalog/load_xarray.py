@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+
 from gdal_gndc.catalog.arrays import Grid, grid_of, open_dataset
 from gdal_gndc.catalog.crs import reproject_boxes
 from gdal_gndc.catalog.geocatalog import GeoCatalog
@@ -15,7 +16,6 @@ from gdal_gndc.catalog.geoslice import GeoSlice
 from gdal_gndc.catalog.load_raster import hits
 from gdal_gndc.catalog.options import choose, need
 from gdal_gndc.catalog.warp import RESAMPLING
-
 from gdal_gndc.errors import CoordinateError, FileFormatError
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
+
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.intervals import as_utc
 from gdal_gndc.catalog.options import choose

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from gdal_gndc.catalog.footprints import FootprintIndex
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.geoslice import GeoSlice
 from gdal_gndc.catalog.intervals import ticks
 from gdal_gndc.catalog.warp import read_on_grid
-
 from gdal_gndc.errors import FileFormatError
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow.parquet as pq
+
 from gdal_gndc.catalog.duck import DuckCatalog
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.geoparquet import live_parts

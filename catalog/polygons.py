@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pyproj
 import shapely
-from gdal_gndc.catalog.options import need
 
+from gdal_gndc.catalog.options import need
 from gdal_gndc.errors import CoordinateError
 
 if TYPE_CHECKING:

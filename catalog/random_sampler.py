@@ -7,10 +7,10 @@ from typing import Any, overload
 
 import numpy as np
 import shapely
+
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.geoslice import GeoSlice, pair
 from gdal_gndc.catalog.options import choose
-
 from gdal_gndc.errors import CoordinateError
 
 ROUNDS = 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from gdal_gndc.catalog.options import choose
 
 METHODS = ("first", "last", "min", "max", "mean", "median", "count")

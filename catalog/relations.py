@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import shapely
+
 from gdal_gndc.catalog.footprints import FootprintIndex
 from gdal_gndc.catalog.intervals import STATIC_START, STATIC_STOP, interval_index, ticks
 from gdal_gndc.catalog.schema import assemble

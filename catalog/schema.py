@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from gdal_gndc.catalog.intervals import INTERVAL_DTYPE, interval_index
 
+from gdal_gndc.catalog.intervals import INTERVAL_DTYPE, interval_index
 from gdal_gndc.errors import FileFormatError, TimeError
 
 if TYPE_CHECKING:

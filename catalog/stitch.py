@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from gdal_gndc.catalog.crs import same_crs
 from gdal_gndc.catalog.georeference import georeference
 from gdal_gndc.catalog.geoslice import GeoSlice
 from gdal_gndc.catalog.options import choose, need
-
 from gdal_gndc.errors import CoordinateError, FileFormatError
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from gdal_gndc.catalog.footprints import FootprintIndex
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.intervals import STATIC_START, STATIC_STOP, ticks
 from gdal_gndc.catalog.random_sampler import ChipSequence, random_sampler
 from gdal_gndc.catalog.relations import take
-
 from gdal_gndc.errors import CoordinateError, TimeError
 
 

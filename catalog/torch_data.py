@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from gdal_gndc.catalog.geoslice import GeoSlice
 from gdal_gndc.catalog.options import need
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from gdal_gndc.catalog.crs import as_crs, same_crs
 from gdal_gndc.catalog.geoslice import GeoSlice
 from gdal_gndc.catalog.handles import dataset
 from gdal_gndc.catalog.options import choose
-
 from gdal_gndc.errors import CoordinateError
 
 if TYPE_CHECKING:

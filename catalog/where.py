@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from gdal_gndc.catalog.intervals import as_utc
 
+from gdal_gndc.catalog.intervals import as_utc
 from gdal_gndc.errors import FileFormatError
 
 if TYPE_CHECKING:

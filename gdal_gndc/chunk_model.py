@@ -18,7 +18,10 @@ from gdal_gndc.format.meta import Meta
 from gdal_gndc.time_axis import TimeAxis
 from gdal_gndc.times import to_seconds
 
-_PARAMS = {2: ("lon_min", "lon_span", "lat_min", "lat_span"), 1: ("x_min", "x_span", "y_min", "y_span", "z_min", "z_span")}
+_PARAMS = {
+    2: ("lon_min", "lon_span", "lat_min", "lat_span"),
+    1: ("x_min", "x_span", "y_min", "y_span", "z_min", "z_span"),
+}
 _RESIDUAL_TYPES = {"int8": lib.GNDC_INT8, "int16": lib.GNDC_INT16}
 
 
@@ -97,7 +100,9 @@ class ChunkModel:
             # the file's own reference point: writers of these modes did not move centre anchors to corners
             if meta.stored_transform is None:
                 raise FileFormatError(
-                    f"norm_mode {chunk.norm_mode} needs meta.transform, which is null", path=chunk.path, entry=chunk.entry
+                    f"norm_mode {chunk.norm_mode} needs meta.transform, which is null",
+                    path=chunk.path,
+                    entry=chunk.entry,
                 )
             a, b, c, d, e, f = meta.stored_transform
             x0, y0 = stored[4], stored[2]
@@ -171,9 +176,7 @@ class ChunkModel:
 
         return self._frames.get((self._key, "residual", frame), make)
 
-    def add_to_grid(
-        self, grid: Any, backend: Backend, t: float, frame: int, weight: float, n_threads: int
-    ) -> None:
+    def add_to_grid(self, grid: Any, backend: Backend, t: float, frame: int, weight: float, n_threads: int) -> None:
         """Add this chunk's part of a ``gndc_grid``, with mask and residuals of a stored frame."""
         message = message_buffer()
         mask, residual = self.mask_bits(frame), self.residual(frame)

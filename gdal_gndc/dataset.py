@@ -354,9 +354,7 @@ def open_dataset(
     DeviceError
         If the backend or device is not there.
     """
-    return GNDCDataset(
-        path, device=device, backend=backend, storage_options=storage_options, n_threads=n_threads
-    )
+    return GNDCDataset(path, device=device, backend=backend, storage_options=storage_options, n_threads=n_threads)
 
 
 def _reopen(path: str, options: dict[str, Any]) -> GNDCDataset:

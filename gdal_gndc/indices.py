@@ -133,9 +133,7 @@ def index_named(name: str) -> RatioIndex:
     return index
 
 
-def bands_of(
-    dataset: GNDCDataset, index: RatioIndex, given: Sequence[int | str | None] | None = None
-) -> list[int]:
+def bands_of(dataset: GNDCDataset, index: RatioIndex, given: Sequence[int | str | None] | None = None) -> list[int]:
     """Return the 0-based bands that an index takes, in the order of its roles.
 
     Parameters

@@ -65,9 +65,7 @@ class GNDCReader:
             As `gdal_gndc.open`.
         """
         self.reset()
-        dataset = GNDCDataset(
-            path, backend=self._backend, device=self._device, storage_options=storage_options
-        )
+        dataset = GNDCDataset(path, backend=self._backend, device=self._device, storage_options=storage_options)
         count = dataset.cube.n_chunks
         if not 0 <= chunk < count:
             dataset.close()

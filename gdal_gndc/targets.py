@@ -16,9 +16,7 @@ Floats = NDArray[np.float32]
 _AXES = {"x": lib.GNDC_BY_COLUMN, "y": lib.GNDC_BY_ROW, "t": lib.GNDC_BY_TIME}
 
 
-def grid_target(
-    rows: Doubles, cols: Doubles, bands: Sequence[int], out: Floats, *, blends: bool
-) -> tuple[Any, Any]:
+def grid_target(rows: Doubles, cols: Doubles, bands: Sequence[int], out: Floats, *, blends: bool) -> tuple[Any, Any]:
     """Return a ``gndc_grid`` that fills ``out`` (R, K, C), and what must live as long as it is used."""
     c_bands = np.ascontiguousarray(bands, np.int32)
     weights = np.empty((rows.size, cols.size), np.float32) if blends else None

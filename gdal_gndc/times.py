@@ -78,17 +78,13 @@ def parse_time(value: TimeLike) -> datetime:
         if not isinstance(plain, datetime):
             raise TimeError(f"{value!r} is not a time between the years 1 and 9999")
         return plain.replace(tzinfo=UTC)
-    raise TimeError(
-        f"{value!r} is not a time: expected ISO 8601 text, a datetime, a date or a numpy.datetime64"
-    )
+    raise TimeError(f"{value!r} is not a time: expected ISO 8601 text, a datetime, a date or a numpy.datetime64")
 
 
 def _parse_text(text: str) -> datetime:
     match = _TIME.fullmatch(text.strip())
     if match is None:
-        raise TimeError(
-            f"{text!r} is not a time: expected ISO 8601 such as 2024-06-15 or 2024-06-15T10:30:00Z"
-        )
+        raise TimeError(f"{text!r} is not a time: expected ISO 8601 such as 2024-06-15 or 2024-06-15T10:30:00Z")
     part = match.groupdict()
     micro = ((part["fraction"] or "") + "000000")[:6]
     try:
@@ -214,7 +210,5 @@ def time_range(start: TimeLike, end: TimeLike, step: str | timedelta | np.timede
         raise TimeError(f"the end {format_time(last)} is before the start {format_time(first)}")
     count = (last - first) // stride + 1
     if count > _MAX_STEPS:
-        raise TimeError(
-            f"steps of {stride} make {count} times between {first} and {last}: at most {_MAX_STEPS}"
-        )
+        raise TimeError(f"steps of {stride} make {count} times between {first} and {last}: at most {_MAX_STEPS}")
     return [first + i * stride for i in range(count)]

@@ -98,9 +98,7 @@ def window_of_bbox(
     return Rect(float(col0), float(row0), float(col1 - col0), float(row1 - row0))
 
 
-def sample_positions(
-    rect: Rect, out_shape: tuple[int, int] | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def sample_positions(rect: Rect, out_shape: tuple[int, int] | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the pixel coordinates (rows, cols) of the samples of a window: the centres of ``out_shape`` cells.
 
     Raises

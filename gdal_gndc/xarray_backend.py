@@ -129,9 +129,7 @@ class CubeArray(BackendArray):
         for place, i in enumerate(sliced):
             arrays[i] = arrays[i].reshape((-1,) + (1,) * (len(sliced) - 1 - place))
         for i in set(range(4)) - set(sliced):
-            arrays[i] = arrays[i].reshape(
-                (1,) * (ndim - arrays[i].ndim) + arrays[i].shape + (1,) * len(sliced)
-            )
+            arrays[i] = arrays[i].reshape((1,) * (ndim - arrays[i].ndim) + arrays[i].shape + (1,) * len(sliced))
         t, b, y, x = np.broadcast_arrays(*arrays)
         flat_t, flat_b = t.ravel(), b.ravel()
         out = np.empty(flat_t.size, np.float32)
@@ -299,9 +297,7 @@ class GNDCAccessor:
         handle: _Handle = self._manager.acquire()
         return handle.dataset
 
-    def at(
-        self, time: MomentLike, *, resolution: float | tuple[float, float] | None = None
-    ) -> xr.Dataset:
+    def at(self, time: MomentLike, *, resolution: float | tuple[float, float] | None = None) -> xr.Dataset:
         """Return the cube at any moment between its first and last observation: (y, x), lazy.
 
         Parameters

@@ -91,9 +91,7 @@ def zonal_statistics(
         if undated
         else pd.DatetimeIndex([moment.time for moment in moments], tz="UTC")
     )
-    zone, time, band = (
-        axis.ravel() for axis in np.indices((len(frame), len(moments), len(names))).astype(np.intp)
-    )
+    zone, time, band = (axis.ravel() for axis in np.indices((len(frame), len(moments), len(names))).astype(np.intp))
     table = pd.DataFrame({"zone": frame.index.take(zone), "time": stamps.take(time), "band": np.array(names)[band]})
     for name in statistics:
         table[name] = np.concatenate(columns[name]) if columns[name] else []
@@ -140,9 +138,7 @@ def _coverage(dataset: GNDCDataset, frame: Any) -> Iterable[tuple[NDArray[np.int
         yield np.stack([rows, cols], axis=1), np.atleast_1d(np.asarray(properties["coverage"], np.float64))
 
 
-def _pixels(
-    dataset: GNDCDataset, cells: NDArray[np.int64], moments: Sequence[Moment], bands: Sequence[int]
-) -> Doubles:
+def _pixels(dataset: GNDCDataset, cells: NDArray[np.int64], moments: Sequence[Moment], bands: Sequence[int]) -> Doubles:
     """Values (n, T, C)."""
     n = len(cells)
     if n <= _SERIES_PIXELS:

@@ -97,9 +97,7 @@ def real_cube(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import gdal_gndc
 
     path = tmp_path_factory.mktemp("cube") / "flanders.gndc"
-    gdal_gndc.encode(
-        sorted((DATA / "s2_flanders").glob("*.tif")), path, steps=1500, seed=1, progress=False
-    )
+    gdal_gndc.encode(sorted((DATA / "s2_flanders").glob("*.tif")), path, steps=1500, seed=1, progress=False)
     return path
 
 

@@ -35,7 +35,7 @@ def close(got, expected):
         expected, axis=tuple(range(expected.ndim - 1))
     )
     np.testing.assert_array_equal(np.isnan(got), np.isnan(expected))
-    assert np.nanmax(np.abs(got - expected) / np.maximum(span, 1e-6)) < 2e-5
+    assert np.nanmax(np.abs(got - expected) / np.maximum(span, 1e-6)) < 1e-5
 
 
 def test_properties(cube):

@@ -79,9 +79,7 @@ class Reference:
             inside = (frame >= a0) & (frame < a1) & (row >= b0) & (row < b1) & (col >= d0) & (col < d1)
             weight = torch.ones_like(row)
             if self.blends:
-                weight = (
-                    _feather(frame, t0, t1, a0, a1) * _feather(row, y0, y1, b0, b1) * _feather(col, x0, x1, d0, d1)
-                )
+                weight = _feather(frame, t0, t1, a0, a1) * _feather(row, y0, y1, b0, b1) * _feather(col, x0, x1, d0, d1)
             weight = torch.where(inside, weight, torch.zeros_like(weight))[:, None]
             top, bottom = top + weight * value, bottom + weight
         return top / bottom
@@ -285,9 +283,7 @@ def test_models_of_blocks_are_differenced_in_space_and_exact_in_time():
         np.testing.assert_allclose(
             dx[:, 1:-1], (values[:, 2:] - values[:, :-2]) / (2 * a), rtol=1e-3, atol=1e-4 * np.nanstd(dx)
         )
-        np.testing.assert_allclose(
-            dy[1:-1], (values[2:] - values[:-2]) / (2 * e), rtol=1e-3, atol=1e-4 * np.nanstd(dy)
-        )
+        np.testing.assert_allclose(dy[1:-1], (values[2:] - values[:-2]) / (2 * e), rtol=1e-3, atol=1e-4 * np.nanstd(dy))
         # at an edge the step is one pixel
         np.testing.assert_allclose(dx[:, 0], (values[:, 1] - values[:, 0]) / a, rtol=1e-3, atol=1e-6)
         time = dataset.timestamps[1] + timedelta(days=1)

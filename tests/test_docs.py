@@ -1,8 +1,7 @@
 """The documentation runs: every code block of every page is executed, in the order in which a reader meets them.
 
-A page is run in a folder that holds the stack ``s2_flanders/``, a cube of it, ``flanders.gndc``, and all stacks of the
-tests in ``data/``. Its blocks of ``python`` share one namespace, its blocks of ``bash`` run with ``-euo pipefail``. A
-block of ``text`` is
+A page is run in a folder that holds the stack ``s2_flanders/`` and a cube of it, ``flanders.gndc``. Its blocks of
+``python`` share one namespace, its blocks of ``bash`` run with ``-euo pipefail``. A block of ``text`` is
 
 - the output of the block before it, after ``<!-- output -->``: compared, ``...`` stands for anything;
 - output whose figures depend on the training, after ``<!-- output, figures vary -->``: compared without its numbers;
@@ -28,6 +27,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# run, and looked at more closely, by tests/catalog/test_cookbook.py
+CATALOG = [page for page in PAGES if page.parent.name == "cookbook" or page.name == "catalog.md"]
 EXECUTED = ("python", "bash")
 SHOWN = ("text", "xml", "json", "toml", "yaml", "cpp")
 REASONS = (
@@ -184,7 +185,7 @@ def driver(shell: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> d
     return shell | json.loads(run("gndc", "driver", "env", "--json"))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in CATALOG], ids=name_of)
 def test_page(
     page: Path,
     stacks: Path,
@@ -199,7 +200,6 @@ def test_page(
     programs = any(block.language == "bash" and _GDAL.search(block.text) for block in executed)
     reader = Reader(page, tmp_path, request.getfixturevalue("driver") if programs else shell)
     (tmp_path / "s2_flanders").symlink_to(stacks / "s2_flanders")
-    (tmp_path / "data").symlink_to(stacks)
     shutil.copy(real_cube, tmp_path / "flanders.gndc")
     monkeypatch.chdir(tmp_path)
     try:
@@ -217,6 +217,7 @@ def test_blocks_say_what_they_are(page: Path) -> None:
         if block.skipped:
             reason = block.comment.removeprefix("not executed: ")
             assert reason in REASONS, f"{where}: not executed because of {reason!r}"
+        assert block.language != "bash" or page not in CATALOG, f"{where}: nothing runs it"
         if block.language == "text":
             assert block.comment in ("", "output", "output, figures vary"), f"{where}: {block.comment}"
 
@@ -248,3 +249,9 @@ def test_a_failing_block_is_found(tmp_path: Path, shell: dict[str, str]) -> None
         reader.follow(bash)
     with pytest.raises(AssertionError):
         reader.follow(python)
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", (ROOT / "README.md").read_text("utf-8"))
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []

@@ -33,9 +33,7 @@ parameters = st.tuples(
 def test_seasons_of_smooth_curves_are_scipys(curves, threshold):
     optimize = pytest.importorskip("scipy.optimize")
     integrate = pytest.importorskip("scipy.integrate")
-    values, rates = (
-        np.stack(a, axis=1) for a in zip(*(_curve(DAYS, *p) for p in curves), strict=True)
-    )
+    values, rates = (np.stack(a, axis=1) for a in zip(*(_curve(DAYS, *p) for p in curves), strict=True))
     found = season(DAYS, values, rates, "amplitude", threshold)
     for i, p in enumerate(curves):
         value, rate = (lambda t, p=p: _curve(t, *p)[0]), (lambda t, p=p: _curve(t, *p)[1])

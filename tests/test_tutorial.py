@@ -12,7 +12,7 @@ import pytest
 import rasterio
 
 # What a tutorial for another implementation of the API says; the import is its first line.
-TUTORIAL = '''
+TUTORIAL = """
 import {package} as gndc
 
 ds = gndc.open("cube.gndc")
@@ -87,7 +87,7 @@ gx, gy = reader.compute_spatial_derivatives(0.5, mode="spatial")
 assert gx.shape == gy.shape == (64, 64, 10)
 reader.reconstruct_and_save_all("frames")
 reader.reset()
-'''
+"""
 
 
 @pytest.fixture

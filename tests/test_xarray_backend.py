@@ -84,13 +84,11 @@ def test_opening_reads_no_pixel():
         assert data.gndc.dataset.cache_info()["chunks"].items == 1
 
 
-slices = st.tuples(
-    st.none() | st.integers(-90, 90), st.none() | st.integers(-90, 90), st.sampled_from([1, 2, 5, -1, -3])
-).map(lambda t: slice(*t))
-
-
 def axis(n):
     index = st.integers(-n, n - 1)
+    # not below -n: xarray's lazy arrays take slice(-n - 1, None, -1) for everything, whatever backend is below
+    ends = st.none() | st.integers(-n, n + 5)
+    slices = st.tuples(ends, ends, st.sampled_from([1, 2, 5, -1, -3])).map(lambda t: slice(*t))
     return slices | index | st.lists(index, min_size=0, max_size=4).map(np.array)
 
 

@@ -88,7 +88,7 @@ def explain(error: BaseException) -> str:
             return str(cause)
         cause = cause.__cause__ or cause.__context__
     pixels = sys.modules.get("gdal_gndc.vrt.pixels")
-    if pixels is not None and isinstance(failure := pixels.last_failure(), GNDCError):
+    if pixels is not None and isinstance(failure := pixels.failure_behind(error), GNDCError):
         return str(failure)
     filename = getattr(error, "filename", None)
     return f"{filename}: {getattr(error, 'strerror', None) or error}" if filename else str(error)

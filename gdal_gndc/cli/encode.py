@@ -51,6 +51,7 @@ def _bounds(text: str | None) -> float | list[float] | None:
     help="How the decoder's weights are stored.",
 )
 @click.option("--max-error", metavar="LIST", help="Largest error allowed, for all bands or one a band by commas.")
+@click.option("--interpolate", is_flag=True, help="Teach the network what lies between the dates.")
 @click.option("--chunk-size", type=click.IntRange(min=16), help="Largest side of a chunk in pixels.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random numbers.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads; all cores by default.")

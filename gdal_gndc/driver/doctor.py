@@ -19,6 +19,7 @@ _PYTHON = (
     "print(gdal.VersionInfo('RELEASE_NAME'), gdal.GetDriverByName('GNDC') is not None)\n"
 )
 
+
 @dataclass(frozen=True)
 class Finding:
     """What one program would do.

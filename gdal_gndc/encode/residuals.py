@@ -62,9 +62,7 @@ class ErrorBound:
             largest = float(np.nanmax(band, initial=0.0, where=np.isfinite(band)))
             room = 0.004 * bound + 2.0**-21 * largest
             if room > 0.25 * bound:
-                raise EncodeError(
-                    f"an error bound of {bound} is too fine for float32 values as large as {largest:g}"
-                )
+                raise EncodeError(f"an error bound of {bound} is too fine for float32 values as large as {largest:g}")
             steps.append(float(np.float32(2.0 * (bound - room))))
         return tuple(steps)
 
@@ -93,23 +91,18 @@ def correct(chunk: Chunk, source: Floats, times: Floats, bound: ErrorBound) -> C
     if largest > _MOST:
         raise EncodeError(f"a correction of {largest} steps, at most {_MOST} fit: the error bound is too fine")
     kind = np.dtype("<i1") if largest <= 127 else np.dtype("<i2")
-    best: tuple[bytes, ResidualInfo] | None = None
-    for codec in ("lzma", "zstd"):
-        info = ResidualInfo(
-            dtype=kind.name,
-            value_mode="native",
-            band_scales=steps,
-            vals_codec=codec,
-            threshold=min(bound.bands),
-            outlier_count=0,
-        )
-        frames = [_frame(count.astype(kind), codec) for count in counts]
-        info = replace(info, outlier_count=sum(frame.deltas.size for frame in frames if frame is not None))
-        data = pack_residuals(frames, source.shape, info)
-        if best is None or len(data) < len(best[0]):
-            best = data, info
-    assert best is not None
-    return replace(chunk, has_residuals=True, residual_bytes=best[0], residual_info=best[1])
+    frames = [_frame(count.astype(kind)) for count in counts]
+    codec = _codec([frame for frame in frames if frame is not None])
+    info = ResidualInfo(
+        dtype=kind.name,
+        value_mode="native",
+        band_scales=steps,
+        vals_codec=codec,
+        threshold=min(bound.bands),
+        outlier_count=sum(frame.deltas.size for frame in frames if frame is not None),
+    )
+    data = pack_residuals(frames, (len(source), *source.shape[1:]), info)
+    return replace(chunk, has_residuals=True, residual_bytes=data, residual_info=info)
 
 
 def _decode(chunk: Chunk, times: Floats, shape: tuple[int, ...]) -> list[Floats]:
@@ -131,20 +124,28 @@ def _steps_of_frame(source: Floats, decoded: Floats, steps: tuple[float, ...]) -
     return counts
 
 
-def _frame(counts: NDArray[np.integer], codec: Codec) -> ResidualFrame | None:
-    """The smaller of a sparse and a dense frame; None where nothing is to be corrected."""
+def _frame(counts: NDArray[np.integer]) -> ResidualFrame | None:
+    """The smaller of a sparse and a dense frame, judged by entropy; None where nothing is to be corrected."""
     flat = counts.ravel()
     places = np.flatnonzero(flat)
     if not places.size:
         return None
     gaps = np.diff(places, prepend=0).astype(np.int32)
-    every = np.ones(flat.size, np.int32)
-    every[0] = 0
-    choices = [ResidualFrame(gaps, flat[places]), ResidualFrame(every, flat)]
-    return min(choices, key=lambda frame: _size(frame, codec))
+    values = flat[places]
+    if _bits(flat) <= _bits(values) + _bits(gaps):
+        every = np.ones(flat.size, np.int32)
+        every[0] = 0
+        return ResidualFrame(every, flat)
+    return ResidualFrame(gaps, values)
 
 
-def _size(frame: ResidualFrame, codec: Codec) -> int:
-    values = frame.values.tobytes()
-    packed = lzma_compress(values) if codec == "lzma" else zstd_compress(values, 19)
-    return len(packed) + len(zstd_compress(frame.deltas.tobytes(), 19))
+def _bits(values: NDArray[np.integer]) -> float:
+    counts = np.unique(values, return_counts=True)[1]
+    return float(counts @ np.log2(values.size / counts))
+
+
+def _codec(frames: Sequence[ResidualFrame]) -> Codec:
+    """The codec of values that is smaller on some of the frames."""
+    some = [frame.values.tobytes() for frame in frames[:: max(1, len(frames) // 8)]]
+    lzma, zstd = (sum(len(pack(data)) for data in some) for pack in (lzma_compress, zstd_compress))
+    return "lzma" if lzma < zstd else "zstd"

@@ -123,18 +123,14 @@ class NativeTrainer:
     def quantised(self, component: int) -> NDArray[np.int8]:
         """Return a component that is trained as integers."""
         out = np.empty(self._count(component), np.int8)
-        self._check(
-            lib.gndc_trainer_quantised(self.handle, component, pointer("int8_t", out), out.size, self._message)
-        )
+        self._check(lib.gndc_trainer_quantised(self.handle, component, pointer("int8_t", out), out.size, self._message))
         return out
 
     def set_weights(self, component: int, weights: Floats) -> None:
         """Replace the weights of a component."""
         data = np.ascontiguousarray(weights, np.float32)
         self._check(
-            lib.gndc_trainer_set_weights(
-                self.handle, component, pointer("float", data), data.size, self._message
-            )
+            lib.gndc_trainer_set_weights(self.handle, component, pointer("float", data), data.size, self._message)
         )
 
     def evaluate(self, x: Floats, y: Floats, t: Floats) -> Floats:
@@ -143,18 +139,14 @@ class NativeTrainer:
         out = np.empty((places[0].size, self.layout.n_outputs), np.float32)
         pointers = [pointer("float", a) for a in places]
         self._check(
-            lib.gndc_trainer_evaluate(
-                self.handle, places[0].size, *pointers, pointer("float", out), self._message
-            )
+            lib.gndc_trainer_evaluate(self.handle, places[0].size, *pointers, pointer("float", out), self._message)
         )
         return out
 
     def draw(self, step: int) -> NDArray[np.int64]:
         """Return the flat (frame, row, column) positions that a step draws, -1 for places left empty."""
         out = np.empty(-(-self.plan.batch // 96) * 96, np.int64)
-        self._check(
-            lib.gndc_trainer_draw(self.handle, step, pointer("int64_t", out), out.size, self._message)
-        )
+        self._check(lib.gndc_trainer_draw(self.handle, step, pointer("int64_t", out), out.size, self._message))
         return out
 
     def gradient(self, step: int) -> tuple[float, list[Floats]]:
@@ -162,9 +154,7 @@ class NativeTrainer:
         loss = ffi.new("double *")
         out = [np.empty(self._count(i), np.float32) for i in range(3)]
         self._check(
-            lib.gndc_trainer_gradient(
-                self.handle, step, loss, *[pointer("float", g) for g in out], self._message
-            )
+            lib.gndc_trainer_gradient(self.handle, step, loss, *[pointer("float", g) for g in out], self._message)
         )
         return float(loss[0]), out
 
@@ -183,9 +173,7 @@ class NativeTrainer:
         EncodeError
             If it belongs to another plan or to other data.
         """
-        self._check(
-            lib.gndc_trainer_set_state(self.handle, ffi.from_buffer(state), len(state), self._message)
-        )
+        self._check(lib.gndc_trainer_set_state(self.handle, ffi.from_buffer(state), len(state), self._message))
 
     @property
     def reachable(self) -> int:

@@ -67,7 +67,9 @@ class Layout:
             for i in range(n):
                 check(lib.gndc_level_of(c_config, temporal, i, level, message), message, path=path, entry=entry)
                 found.append(
-                    Level(level.resolution, level.entries, level.allocated, level.offset, level.scale, bool(level.hashed))
+                    Level(
+                        level.resolution, level.entries, level.allocated, level.offset, level.scale, bool(level.hashed)
+                    )
                 )
             return tuple(found)
 

@@ -34,9 +34,7 @@ class ReferenceField:
         """Return (N, n_outputs) network outputs at normalised coordinates (N,) each."""
         config = self.layout.config
         scale = np.float32(config.spatial_scale)
-        features = [
-            _level(level, self._spatial, config.xy_features_per_level, (x, y)) for level in self.layout.spatial
-        ]
+        features = [_level(level, self._spatial, config.xy_features_per_level, (x, y)) for level in self.layout.spatial]
         features += [
             _level(level, self._temporal, config.t_features_per_level, (x * scale, y * scale, t))
             for level in self.layout.temporal

@@ -82,9 +82,7 @@ def grid_on(device: DeviceName) -> tuple[str, GridFunction]:
     modules: weakref.WeakKeyDictionary[NativeField, TorchField] = weakref.WeakKeyDictionary()
 
     @torch.inference_mode()
-    def grid(
-        field: NativeField, x: NDArray[np.float32], y: NDArray[np.float32], t: float
-    ) -> NDArray[np.float32]:
+    def grid(field: NativeField, x: NDArray[np.float32], y: NDArray[np.float32], t: float) -> NDArray[np.float32]:
         module = modules.get(field)
         if module is None:
             module = TorchField(field.layout, field.tensors).to(name)

@@ -70,9 +70,7 @@ class Chunk:
     entry: str | None = field(default=None, compare=False)
 
     @classmethod
-    def from_bytes(
-        cls, blob: Buffer, *, n_bands: int, path: str | None = None, entry: str | None = None
-    ) -> Chunk:
+    def from_bytes(cls, blob: Buffer, *, n_bands: int, path: str | None = None, entry: str | None = None) -> Chunk:
         """Read a chunk blob. Its binary sections are views of it; nothing is decompressed yet.
 
         Parameters
@@ -95,9 +93,7 @@ class Chunk:
         while len(sections) < len(names):
             name = names[len(sections)]
             if len(view) - start < _LENGTH.size:
-                raise FileFormatError(
-                    f"chunk of {len(view)} bytes ends before {name}", path=path, entry=entry
-                )
+                raise FileFormatError(f"chunk of {len(view)} bytes ends before {name}", path=path, entry=entry)
             (length,) = _LENGTH.unpack_from(view, start)
             start += _LENGTH.size
             if length > len(view) - start:
@@ -116,9 +112,7 @@ class Chunk:
 
     @classmethod
     def _from_parts(cls, header: Document, n_bands: int, sections: list[memoryview]) -> Chunk:
-        config = ModelConfig.from_json(
-            header.child("model_config"), spatial_dims=header.integer("spatial_dims", None)
-        )
+        config = ModelConfig.from_json(header.child("model_config"), spatial_dims=header.integer("spatial_dims", None))
         if config.n_bands != n_bands:
             header.fail(f"model_config.n_bands is {config.n_bands}, but the cube has {n_bands} bands")
         start, end, frames = _train_times(header)
@@ -214,9 +208,7 @@ def _data_range(header: Document, n_bands: int) -> tuple[tuple[float, float], ..
         numbers = [as_number(v) for v in pair] if isinstance(pair, list) else []
         low, high = numbers if len(numbers) == 2 else (None, None)
         if low is None or high is None or not -_FLOAT32_MAX <= low <= high <= _FLOAT32_MAX:
-            header.fail(
-                f"train_data_range[{i}] is {shown(pair)}, expected [min, max] in the range of float32"
-            )
+            header.fail(f"train_data_range[{i}] is {shown(pair)}, expected [min, max] in the range of float32")
         ranges.append((low, high))
     return tuple(ranges)
 

@@ -17,9 +17,7 @@ _LZMA_MEMORY = 128 << 20
 Buffer = bytes | bytearray | memoryview
 
 
-def zstd_exact(
-    data: Buffer, expected: int, what: str, *, path: str | None = None, entry: str | None = None
-) -> bytes:
+def zstd_exact(data: Buffer, expected: int, what: str, *, path: str | None = None, entry: str | None = None) -> bytes:
     """Decompress one zstd frame, with or without a content size, to exactly ``expected`` bytes.
 
     Parameters
@@ -64,9 +62,7 @@ def zstd_exact(
     return found
 
 
-def lzma_exact(
-    data: Buffer, expected: int, what: str, *, path: str | None = None, entry: str | None = None
-) -> bytes:
+def lzma_exact(data: Buffer, expected: int, what: str, *, path: str | None = None, entry: str | None = None) -> bytes:
     """Decompress one .xz (or .lzma) stream to exactly ``expected`` bytes; as `zstd_exact` otherwise."""
     decoder = lzma.LZMADecompressor(lzma.FORMAT_AUTO, memlimit=_LZMA_MEMORY)
     try:

@@ -59,9 +59,7 @@ class ModelConfig:
             document.fail(f"{document.name('enable_deformation')}: deformation networks are not supported")
         mode = document.get("temporal_mode")
         if mode not in (None, "hash3d"):
-            document.fail(
-                f'{document.name("temporal_mode")} {shown(mode)} is not supported, expected "hash3d"'
-            )
+            document.fail(f'{document.name("temporal_mode")} {shown(mode)} is not supported, expected "hash3d"')
         values: dict[str, Any] = {}
         disabled = document.boolean("disable_temporal", False)
         for field in fields(cls):

@@ -60,9 +60,7 @@ class Container:
         self.manifest = Manifest.from_json(documents[1], shape=self.meta.shape, path=self.path)
 
     @classmethod
-    def open(
-        cls, path: str | os.PathLike[str], *, storage_options: dict[str, Any] | None = None
-    ) -> Container:
+    def open(cls, path: str | os.PathLike[str], *, storage_options: dict[str, Any] | None = None) -> Container:
         """Open a container.
 
         Parameters
@@ -141,9 +139,7 @@ class Container:
         if info is None:
             raise self._fail(f"no such entry in the container, which has {len(self.entries)}", entry)
         if self._counts[entry] > 1:
-            raise self._fail(
-                f"the container has {self._counts[entry]} entries of this name, expected 1", entry
-            )
+            raise self._fail(f"the container has {self._counts[entry]} entries of this name, expected 1", entry)
         if info.flag_bits & 1:
             raise self._fail("the entry is encrypted, which is not supported", entry)
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -163,17 +159,13 @@ class Container:
         """Return the range that holds an entry with its header, in one request."""
         start = info.header_offset
         # The header's own name and extra field may be longer than the directory's, rarely by much.
-        length = (
-            _LOCAL_HEADER.size + len(info.orig_filename.encode()) + len(info.extra) + 64 + info.compress_size
-        )
+        length = _LOCAL_HEADER.size + len(info.orig_filename.encode()) + len(info.extra) + 64 + info.compress_size
         return start, min(start + length, self._source.size)
 
     def _unpack(self, info: zipfile.ZipInfo, data: bytes) -> bytes:
         entry = info.filename
         if len(data) < _LOCAL_HEADER.size or data[:4] != _MAGIC:
-            raise self._fail(
-                f"no ZIP header at byte {info.header_offset}, where the directory puts it", entry
-            )
+            raise self._fail(f"no ZIP header at byte {info.header_offset}, where the directory puts it", entry)
         header = _LOCAL_HEADER.unpack_from(data)
         flags, name_len, extra_len = header[2], header[9], header[10]
         begin = _LOCAL_HEADER.size + name_len + extra_len
@@ -183,9 +175,7 @@ class Container:
             "utf-8" if flags & 0x800 else "cp437", "replace"
         )
         if name != info.orig_filename:
-            raise self._fail(
-                f"the ZIP directory and the header disagree about the name, found {shown(name)}", entry
-            )
+            raise self._fail(f"the ZIP directory and the header disagree about the name, found {shown(name)}", entry)
         body = memoryview(data)[begin : begin + info.compress_size]
         if len(body) != info.compress_size:
             raise self._fail(f"the file ends after {len(body)} of {info.compress_size} bytes", entry)
@@ -202,9 +192,7 @@ class Container:
             raise self._fail(f"the deflated entry is damaged: {error}", info.filename) from error
         if len(content) != info.file_size:
             more = "more" if len(content) > info.file_size else f"{len(content)} bytes"
-            raise self._fail(
-                f"the deflated entry holds {more}, expected {info.file_size} bytes", info.filename
-            )
+            raise self._fail(f"the deflated entry holds {more}, expected {info.file_size} bytes", info.filename)
         return content
 
     def _read_json(self, entry: str) -> bytes:
@@ -215,18 +203,14 @@ class Container:
     def _read_together(self, *names: str) -> list[bytes]:
         for name in names:
             if name not in self._infos:
-                raise FileFormatError(
-                    f"not a GNDC container: it has no entry {name}", path=self.path, entry=name
-                )
+                raise FileFormatError(f"not a GNDC container: it has no entry {name}", path=self.path, entry=name)
         infos = [self._info(name) for name in names]
         spans = [self._span(info) for info in infos]
         first, last = min(a for a, _ in spans), max(b for _, b in spans)
         if last - first > _TOGETHER:
             return [self._read_json(name) for name in names]
         data = self._source.read(first, last - first)
-        return [
-            self._unpack(info, data[a - first : b - first]) for info, (a, b) in zip(infos, spans, strict=True)
-        ]
+        return [self._unpack(info, data[a - first : b - first]) for info, (a, b) in zip(infos, spans, strict=True)]
 
 
 def identify(path_or_bytes: str | os.PathLike[str] | bytes | bytearray | memoryview) -> bool:
@@ -308,9 +292,7 @@ def _read_directory(source: Source) -> list[zipfile.ZipInfo]:
     except OSError as error:
         if str(error) != "negative seek":
             raise
-        raise FileFormatError(
-            "not a ZIP archive, or a damaged one: bad directory offset", path=source.path
-        ) from error
+        raise FileFormatError("not a ZIP archive, or a damaged one: bad directory offset", path=source.path) from error
 
 
 def _reopen(path: str, storage_options: dict[str, Any] | None) -> Container:

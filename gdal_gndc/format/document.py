@@ -39,9 +39,7 @@ class Document:
         self.where = where
 
     @classmethod
-    def parse(
-        cls, data: bytes | memoryview, *, path: str | None = None, entry: str | None = None
-    ) -> Document:
+    def parse(cls, data: bytes | memoryview, *, path: str | None = None, entry: str | None = None) -> Document:
         """Parse a UTF-8 JSON object.
 
         Raises
@@ -88,9 +86,7 @@ class Document:
         """Return a member as it is, None if absent."""
         return self.members.get(key)
 
-    def integer(
-        self, key: str, default: Any = _REQUIRED, *, low: int = -INT64_MAX, high: int = INT64_MAX
-    ) -> Any:
+    def integer(self, key: str, default: Any = _REQUIRED, *, low: int = -INT64_MAX, high: int = INT64_MAX) -> Any:
         """Return an integer member within ``low..high``."""
         if not self.has(key) and default is not _REQUIRED:
             return default
@@ -208,9 +204,7 @@ def as_number(value: Any) -> float | None:
 def shown(value: Any, limit: int = 80) -> str:
     """Return a short text of a value found in a file, safe to put in a message."""
     text = (
-        f"an integer of {value.bit_length()} bits"
-        if is_integer(value) and value.bit_length() > 256
-        else ascii(value)
+        f"an integer of {value.bit_length()} bits" if is_integer(value) and value.bit_length() > 256 else ascii(value)
     )
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 

@@ -220,9 +220,7 @@ def _read_shape(document: Document) -> tuple[tuple[int, int, int, int], bool]:
     by_name = dict(zip(axes, sizes, strict=True))
     for axis, size in by_name.items():
         if axis not in _AXES and size != 1:
-            document.fail(
-                f"the axis {shown(axis)} of size {size} is not supported, expected time, y, x and band"
-            )
+            document.fail(f"the axis {shown(axis)} of size {size} is not supported, expected time, y, x and band")
     t, h, w, c = (by_name.get(axis, 1) for axis in _AXES)
     return (t, h, w, c), "time" in by_name
 

@@ -49,9 +49,7 @@ class ResidualInfo:
         """Read ``residual_info``; codecs, layouts and value modes that are not known are refused."""
         layout = document.string("outlier_layout", "chunked_v1")
         if layout != "chunked_v1":
-            document.fail(
-                f'{document.name("outlier_layout")} {shown(layout)} is not supported, expected "chunked_v1"'
-            )
+            document.fail(f'{document.name("outlier_layout")} {shown(layout)} is not supported, expected "chunked_v1"')
         mode = _choice(document, "value_mode", (_PER_FRAME, _NATIVE))
         scales = document.numbers("band_scales") if document.has("band_scales") else ()
         if len(scales) not in (0, 1, n_bands):
@@ -179,11 +177,7 @@ class Residuals:
         chunks = section[start + 8 * n_offsets :]
         if offsets[0] != 0 or offsets[-1] != len(chunks) or any(a > b for a, b in pairwise(offsets)):
             bad = next((o for o in offsets if o > len(chunks)), None)
-            what = (
-                f"offset {bad} is outside"
-                if bad is not None
-                else f"offsets {shown(list(offsets))} do not divide"
-            )
+            what = f"offset {bad} is outside" if bad is not None else f"offsets {shown(list(offsets))} do not divide"
             raise fail(f"{what} the {len(chunks)} bytes of the section's frames")
         return cls(shape, info, [chunks[a:b] for a, b in pairwise(offsets)], path=path, entry=entry)
 
@@ -223,9 +217,7 @@ class Residuals:
             raise fail(f"{count} outliers, but a frame has {size} values")
         if not count:
             if pos_len or vals_len:
-                raise fail(
-                    f"{pos_len} + {vals_len} bytes of positions and values for no outliers, expected none"
-                )
+                raise fail(f"{pos_len} + {vals_len} bytes of positions and values for no outliers, expected none")
             return None
         place = {"path": self.path, "entry": self.entry}
         deltas = np.frombuffer(zstd_exact(positions, 4 * count, f"{what}, positions", **place), dtype="<i4")
@@ -236,16 +228,12 @@ class Residuals:
         return ResidualFrame(deltas, np.frombuffer(stored, dtype=dtype), scale)
 
     @staticmethod
-    def pack(
-        frames: Sequence[ResidualFrame | None], shape: Shape, info: ResidualInfo, level: int = 19
-    ) -> bytes:
+    def pack(frames: Sequence[ResidualFrame | None], shape: Shape, info: ResidualInfo, level: int = 19) -> bytes:
         """Return the residual section of frames; see `pack_residuals`."""
         return pack_residuals(frames, shape, info, level)
 
 
-def pack_residuals(
-    frames: Sequence[ResidualFrame | None], shape: Shape, info: ResidualInfo, level: int = 19
-) -> bytes:
+def pack_residuals(frames: Sequence[ResidualFrame | None], shape: Shape, info: ResidualInfo, level: int = 19) -> bytes:
     """Return the residual section of one frame per stored date (None: nothing to correct).
 
     Parameters
@@ -270,20 +258,14 @@ def pack_residuals(
         if frame is None or not frame.deltas.size:
             parts.append(_FRAME.pack(1.0, 0) + _VALUES.pack(0, 0))
         else:
-            if (
-                frame.values.dtype != dtype
-                or frame.values.shape != frame.deltas.shape
-                or frame.deltas.ndim != 1
-            ):
+            if frame.values.dtype != dtype or frame.values.shape != frame.deltas.shape or frame.deltas.ndim != 1:
                 raise EncodeError(
                     f"residual frame {k}: {frame.values.shape} values of {frame.values.dtype} for "
                     f"{frame.deltas.shape} positions, expected as many of {info.dtype}"
                 )
             if frame.deltas.dtype != np.int32:
                 raise EncodeError(f"residual frame {k}: positions of {frame.deltas.dtype}, expected int32")
-            _check_positions(
-                frame.deltas, size, lambda problem, k=k: EncodeError(f"residual frame {k}: {problem}")
-            )
+            _check_positions(frame.deltas, size, lambda problem, k=k: EncodeError(f"residual frame {k}: {problem}"))
             positions = zstd_compress(frame.deltas.astype("<i4").tobytes(), level)
             values = compress(frame.values.astype(dtype).tobytes())
             parts.append(

@@ -132,9 +132,7 @@ class RemoteSource:
             logger.warning("%s: no range requests on this server, the whole file was fetched", self.path)
             self._held = (0, data)
             return data[start:end]
-        raise FileFormatError(
-            f"bytes {start} to {end} were asked for, the server sent {len(data)}", path=self.path
-        )
+        raise FileFormatError(f"bytes {start} to {end} were asked for, the server sent {len(data)}", path=self.path)
 
     def _ask(self, function: Any, *args: Any, **options: Any) -> Any:
         try:

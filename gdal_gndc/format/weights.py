@@ -122,9 +122,7 @@ class Tensor:
         name = np.asarray(array).dtype.name
         if name not in _ITEMSIZE:
             raise EncodeError(f"weights of type {name}, expected one of {', '.join(_ITEMSIZE)}")
-        return cls(
-            np.ascontiguousarray(array, dtype=_NUMPY[name]).tobytes(), int(np.size(array)), name, float(scale)
-        )
+        return cls(np.ascontiguousarray(array, dtype=_NUMPY[name]).tobytes(), int(np.size(array)), name, float(scale))
 
     def array(self) -> NDArray[Any]:
         """Return the stored values as a read-only 1-D array, without scaling."""
@@ -190,9 +188,7 @@ def unpack_weights(
 
     types = [grid] * (len(counts) - 1) + [decoder]
     lengths = [count * _ITEMSIZE[kind] for count, kind in zip(counts, types, strict=True)]
-    payload = memoryview(
-        zstd_exact(compressed, sum(lengths), f"weights ({quantization.mode})", path=path, entry=entry)
-    )
+    payload = memoryview(zstd_exact(compressed, sum(lengths), f"weights ({quantization.mode})", path=path, entry=entry))
     tensors, start = [], 0
     for i, (count, kind, length) in enumerate(zip(counts, types, lengths, strict=True)):
         scale = 1.0 if kind == "float16" else scales[i]
@@ -233,9 +229,7 @@ def pack_weights(tensors: Sequence[Tensor], mode: str, level: int = 19) -> tuple
             raise EncodeError(f"weight scale {tensor.scale!r}, expected a nonzero float32 number")
     names = (*("spatial", "phenology")[: len(tensors) - 1], "decoder")
     counts = tuple(tensor.count for tensor in tensors)
-    scales = tuple(
-        float(tensor.scale) for tensor, kind in zip(tensors, types, strict=True) if kind != "float16"
-    )
+    scales = tuple(float(tensor.scale) for tensor, kind in zip(tensors, types, strict=True) if kind != "float16")
     data = zstd_compress(b"".join(bytes(tensor.data) for tensor in tensors), level)
     if per_tensor and decoder == "float16":
         return data, Quantization(mode, scales, counts[:-1], names[:-1], counts[-1])
@@ -248,8 +242,4 @@ def pack_weights(tensors: Sequence[Tensor], mode: str, level: int = 19) -> tuple
 
 def _usable_scale(scale: float) -> bool:
     # Compared in float32, where the division is made: 1e-50 is zero there. 3.4e38 is its largest number.
-    return (
-        math.isfinite(scale)
-        and abs(scale) <= float(np.finfo(np.float32).max)
-        and float(np.float32(scale)) != 0.0
-    )
+    return math.isfinite(scale) and abs(scale) <= float(np.finfo(np.float32).max) and float(np.float32(scale)) != 0.0

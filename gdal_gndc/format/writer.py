@@ -159,9 +159,7 @@ class ContainerWriter:
         for chunk in self.manifest.chunks:
             size = self._places[chunk.file][1]
             if chunk.size_bytes not in (None, size):
-                raise EncodeError(
-                    f"{self.path}: {chunk.file} has {size} bytes, the manifest says {chunk.size_bytes}"
-                )
+                raise EncodeError(f"{self.path}: {chunk.file} has {size} bytes, the manifest says {chunk.size_bytes}")
             chunks.append(replace(chunk, size_bytes=size))
         return self.meta, replace(self.manifest, chunks=tuple(chunks))
 

@@ -13,6 +13,10 @@ float clamp01(float v) {
     return std::min(1.0f, std::max(0.0f, v));
 }
 
+double clamp01(double v) {
+    return std::min(1.0, std::max(0.0, v));
+}
+
 constexpr float kRadians = 0.017453292519943295f;
 
 }  // namespace
@@ -61,9 +65,9 @@ Axis make_axis(const gndc_chunk &chunk, const Layout &layout, int axis, const do
         out.pixel[k] = pixel;
         unit = unit && local == static_cast<double>(out.pixel[0] + i) + 0.5;
         out.weight[k] = feather(position, c0, c1, lo, hi);
-        float centre;
+        double centre;
         if (block == 1) {
-            centre = static_cast<float>(local);
+            centre = local;
         } else {
             const int64_t b = pixel / block;
             out.sub[k] = pixel - b * block;
@@ -71,17 +75,18 @@ Axis make_axis(const gndc_chunk &chunk, const Layout &layout, int axis, const do
                 continue;
             }
             last_block = b;
-            centre = static_cast<float>(b) + 0.5f;
+            centre = static_cast<double>(b) + 0.5;
         }
-        float value = centre;  // norm_mode 0 and 1: left in pixels for model_point()
+        double value = centre;  // norm_mode 0 and 1: left in pixels for model_point()
         if (chunk.norm_mode == 3) {
-            value = clamp01(centre / static_cast<float>(size));
+            value = clamp01(centre / static_cast<double>(size));
         } else if (chunk.norm_mode == 2) {
             const int p = axis == 1 ? 2 : 0;
+            const float c = static_cast<float>(centre);
             const float place = axis == 1 ? static_cast<float>(chunk.transform[5]) +
-                                                centre * static_cast<float>(chunk.transform[4])
+                                                c * static_cast<float>(chunk.transform[4])
                                           : static_cast<float>(chunk.transform[2]) +
-                                                centre * static_cast<float>(chunk.transform[0]);
+                                                c * static_cast<float>(chunk.transform[0]);
             value = clamp01((place - static_cast<float>(chunk.params[p])) / static_cast<float>(chunk.params[p + 1]));
         }
         out.normalised.push_back(value);
@@ -92,8 +97,8 @@ Axis make_axis(const gndc_chunk &chunk, const Layout &layout, int axis, const do
     return out;
 }
 
-float unit_coordinate(int64_t pixel, int64_t size) {
-    return clamp01((static_cast<float>(pixel) + 0.5f) / static_cast<float>(size));
+double unit_coordinate(int64_t pixel, int64_t size) {
+    return clamp01((static_cast<double>(pixel) + 0.5) / static_cast<double>(size));
 }
 
 int check_chunk(const gndc_chunk &chunk, char *message) {

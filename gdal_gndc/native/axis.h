@@ -13,7 +13,9 @@ namespace gndc {
 
 struct Axis {
     int64_t begin = 0, end = 0;     // samples [begin, end) of the target lie in the chunk's stored extent
-    std::vector<float> normalised;  // model coordinate of each evaluation (one per sample, or one per block)
+    // model coordinate of each evaluation (one per sample, or one per block), not rounded to float32 so that a place in
+    // a fine cell is exact and rows of pixels agree with single ones
+    std::vector<double> normalised;
     int64_t unit_from = -1;  // first pixel when the samples are the centres of consecutive pixels and can be followed
                              // from one to the next, else -1
     std::vector<int64_t> evaluation_begin;  // samples of evaluation i: [evaluation_begin[i], evaluation_begin[i + 1])
@@ -28,7 +30,7 @@ struct Axis {
 Axis make_axis(const gndc_chunk &chunk, const Layout &layout, int axis, const double *positions, int64_t n);
 
 // Model coordinate of a pixel's centre, where Axis::unit_from says that one exists. size: of the stored extent.
-float unit_coordinate(int64_t pixel, int64_t size);
+double unit_coordinate(int64_t pixel, int64_t size);
 
 // Model coordinates are not separable (norm_mode 0 and 1): x and y of one sample come from both axes.
 bool separable(const gndc_chunk &chunk);

@@ -86,6 +86,12 @@ int gndc_trainer_gradient(gndc_trainer *trainer, int64_t step, double *loss, flo
  * step at each of these lengths and beyond. Returns the bits of all weights together. */
 double gndc_rate_slopes(const int64_t *counts, float *slopes);
 
+/* Whittaker smoother of series over irregular, ascending times: values and out are (n_times, n_series), NaN where there
+ * is no observation; out is NaN before the first and after the last one of a series. strength weighs the squared second
+ * derivative, the median gap being the unit of time. */
+int gndc_smooth(int64_t n_times, int64_t n_series, const double *times, const float *values, double strength,
+                float *out, char *message);
+
 /* Everything that training changes, to go on later with a trainer made from the same arguments. */
 int64_t gndc_trainer_state_size(const gndc_trainer *trainer);
 int gndc_trainer_get_state(const gndc_trainer *trainer, void *out, int64_t size, char *message);

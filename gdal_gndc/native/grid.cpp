@@ -83,12 +83,12 @@ class GridWriter {
 // columns; levels whose cells are wider than a column are merged on rows of consecutive pixels.
 class GridPlanner {
   public:
-    GridPlanner(const FieldView &field, const Axis &cols, int64_t width, const std::vector<float> &y, float t)
+    GridPlanner(const FieldView &field, const Axis &cols, int64_t width, const std::vector<double> &y, float t)
         : m_field(field) {
         const Grid &spatial = field.layout.spatial, &temporal = field.layout.temporal;
         const int n_levels = spatial.n_levels + temporal.n_levels;
         plan.merging = false;
-        const bool can_merge = cols.unit_from >= 0 && Workers::tile_of(field) >= 2 * kAnchor;
+        const bool can_merge = cols.unit_from >= 0 && Workers::tile_of(field) >= 3 * kAnchor;
         for (int l = 0; l < n_levels; ++l) {
             LevelColumns &columns = plan.columns[l];
             const float step = level(l).scale * (l < spatial.n_levels ? 1.0f : field.layout.spatial_scale) /
@@ -100,7 +100,7 @@ class GridPlanner {
         }
         m_x = cols.normalised;
         plan.lead = plan.merging ? cols.unit_from % kAnchor : 0;
-        std::vector<float> lead;
+        std::vector<double> lead;
         for (int64_t i = plan.lead; i > 0; --i) {
             lead.push_back(unit_coordinate(cols.unit_from - i, width));
         }
@@ -138,16 +138,16 @@ class GridPlanner {
         int64_t offset = 0;
         for (int l = 0; l < n_levels; ++l) {
             const bool is_spatial = l < m_field.layout.spatial.n_levels;
-            const float scale = level(l).scale;
+            const double scale = level(l).scale;
+            const double spread = is_spatial ? 1.0 : static_cast<double>(m_field.layout.spatial_scale);
             int64_t *cell = m_cells.data() + static_cast<size_t>(l) * n;
             float *fraction = m_fractions.data() + static_cast<size_t>(l) * n;
             int64_t low = INT64_MAX, high = INT64_MIN;
             for (size_t i = 0; i < n; ++i) {
-                const float p = is_spatial ? m_x[i] : m_x[i] * m_field.layout.spatial_scale;
-                const float s = p * scale + 0.5f;
-                const float g = std::floor(s);
+                const double s = m_x[i] * spread * scale + 0.5;
+                const double g = std::floor(s);
                 cell[i] = static_cast<int64_t>(g);
-                fraction[i] = s - g;
+                fraction[i] = static_cast<float>(s - g);
                 low = std::min(low, cell[i]);
                 high = std::max(high, cell[i]);
             }
@@ -195,7 +195,7 @@ class GridPlanner {
     }
 
     const FieldView &m_field;
-    std::vector<float> m_x;
+    std::vector<double> m_x;
     std::vector<int64_t> m_cells;
     std::vector<float> m_fractions;
     std::vector<Crossing> m_crossings;
@@ -246,8 +246,8 @@ void add(const gndc_grid &grid, const gndc_chunk &chunk, float t, double time_we
                 for (int64_t col = 0; col < nx; col += s.tile) {
                     const int n = static_cast<int>(std::min<int64_t>(s.tile, nx - col));
                     for (int p = 0; p < n; ++p) {
-                        model_point(chunk, writer.cols.normalised[static_cast<size_t>(col + p)],
-                                    writer.rows.normalised[static_cast<size_t>(row)], x[p], y[p]);
+                        model_point(chunk, static_cast<float>(writer.cols.normalised[static_cast<size_t>(col + p)]),
+                                    static_cast<float>(writer.rows.normalised[static_cast<size_t>(row)]), x[p], y[p]);
                     }
                     kernels().points(field, n, x, y, times, s);
                     sink(&c, row, col, n, s.raw);
@@ -332,8 +332,9 @@ extern "C" int gndc_grid_axes(const gndc_grid *grid, const gndc_chunk *chunk, fl
         const gndc::GridWriter writer(*grid, *chunk, 1.0, nullptr, nullptr);
         *nx = writer.empty() ? 0 : writer.cols.evaluations();
         *ny = writer.empty() ? 0 : writer.rows.evaluations();
-        std::copy_n(writer.cols.normalised.begin(), *nx, x);
-        std::copy_n(writer.rows.normalised.begin(), *ny, y);
+        auto rounded = [](double v) { return static_cast<float>(v); };
+        std::transform(writer.cols.normalised.begin(), writer.cols.normalised.begin() + *nx, x, rounded);
+        std::transform(writer.rows.normalised.begin(), writer.rows.normalised.begin() + *ny, y, rounded);
     } catch (const std::bad_alloc &) {
         gndc::say(message, "not enough memory");
         return GNDC_ERR_MEMORY;

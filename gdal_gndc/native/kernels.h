@@ -9,7 +9,8 @@ namespace gndc {
 constexpr int kTile = 96;  // samples evaluated together; a multiple of every register block of the kernels
 
 // Pixels between the columns where a merged row starts afresh: a value depends on its column, never on the window.
-constexpr int kAnchor = 48;
+// Rounding grows with it; a start costs as much as following some ten pixels.
+constexpr int kAnchor = 24;
 
 // Cells of one level along one axis of a grid.
 struct LevelColumns {
@@ -32,7 +33,7 @@ struct Crossing {
 struct GridPlan {
     int64_t n_cols;  // lead included
     int64_t lead;    // columns before the first one wanted, back to an anchor; 0 unless merging
-    const float *y;  // normalised, one per row
+    const double *y;  // normalised, one per row
     float t;
     LevelColumns columns[2 * kMaxLevels];  // spatial levels, then temporal ones
     bool merging;
@@ -66,8 +67,9 @@ struct Kernels {
     // rows [row0, row1) of a grid, tile by tile, to the sink
     void (*grid_rows)(const FieldView &, const GridPlan &, int64_t row0, int64_t row1, Scratch &, GridSink,
                       void *context);
+    // Coordinates of the next two are not rounded to float32, see Axis::normalised.
     // points [0, n) at n_times times, tile by tile, to the sink
-    void (*series)(const FieldView &, int64_t n, const float *x, const float *y, int64_t n_times, const float *t,
+    void (*series)(const FieldView &, int64_t n, const double *x, const double *y, int64_t n_times, const float *t,
                    Scratch &, SeriesSink, void *context);
 };
 

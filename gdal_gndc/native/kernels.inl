@@ -134,6 +134,12 @@ inline Place place(float p, const Level &level) {
     return {static_cast<int64_t>(g), s - g};
 }
 
+inline Place place(double p, const Level &level) {
+    const double s = p * static_cast<double>(level.scale) + 0.5;
+    const double g = std::floor(s);
+    return {static_cast<int64_t>(g), static_cast<float>(s - g)};
+}
+
 // What addresses a row of vertices: its y (and z) part of the index.
 inline uint32_t row_key(const Level &level, int64_t y, int64_t z) {
     const uint32_t uy = static_cast<uint32_t>(y), uz = static_cast<uint32_t>(z);
@@ -224,7 +230,8 @@ inline void with_features(int n, Body &&body) {
 
 // ---- points --------------------------------------------------------------------------------------------------------
 
-void spatial_features(const FieldView &field, int n, const float *x, const float *y, float *features, int64_t stride) {
+template <typename T>
+void spatial_features(const FieldView &field, int n, const T *x, const T *y, float *features, int64_t stride) {
     const Grid &grid = field.layout.spatial;
     with_features(grid.features, [&](auto fixed) {
         constexpr int F = decltype(fixed)::value;
@@ -308,7 +315,7 @@ inline void tile_from_row(const float *row, int n, const LevelColumns &columns, 
 }
 
 // The rows of vertices of one image row: interpolated in time and in y.
-void interpolate_rows(const FieldView &field, const GridPlan &plan, float y, Scratch &s) {
+void interpolate_rows(const FieldView &field, const GridPlan &plan, double y, Scratch &s) {
     const Grid &spatial = field.layout.spatial, &temporal = field.layout.temporal;
     with_features(spatial.features, [&](auto fixed) {
         constexpr int F = decltype(fixed)::value;
@@ -331,7 +338,7 @@ void interpolate_rows(const FieldView &field, const GridPlan &plan, float y, Scr
                 continue;
             }
             const Level &level = temporal.levels[l];
-            const Place py = place(y * field.layout.spatial_scale, level), pt = place(plan.t, level);
+            const Place py = place(y * static_cast<double>(field.layout.spatial_scale), level), pt = place(plan.t, level);
             const int64_t offset = columns.row_offset;
             // rows iy and iy + 1 at the grid's time: kept while the image rows stay in the same cells
             if (!s.folded_valid[l] || s.folded_row[l] != py.cell) {
@@ -350,7 +357,7 @@ void interpolate_rows(const FieldView &field, const GridPlan &plan, float y, Scr
 }
 
 // Features of the levels that are not merged, for columns [col, col + n) of one image row, one level after the other.
-void tile_features(const FieldView &field, const GridPlan &plan, float y, int64_t col, int n, const Scratch &s,
+void tile_features(const FieldView &field, const GridPlan &plan, double y, int64_t col, int n, const Scratch &s,
                    int64_t stride) {
     const Grid &spatial = field.layout.spatial, &temporal = field.layout.temporal;
     float *out = s.features;
@@ -386,7 +393,7 @@ void tile_features(const FieldView &field, const GridPlan &plan, float y, int64_
                 tile_from_row<F>(s.rows + columns.row_offset, temporal.features, columns, col, n, out, stride);
             } else {
                 const Level &level = temporal.levels[l];
-                const Place py = place(y * field.layout.spatial_scale, level), pt = place(plan.t, level);
+                const Place py = place(y * static_cast<double>(field.layout.spatial_scale), level), pt = place(plan.t, level);
                 uint32_t key[4];
                 keys3(level, py.cell, pt.cell, key);
                 for (int p = 0; p < n; ++p) {
@@ -509,27 +516,31 @@ inline void follow_block(const FieldView &field, const GridPlan &plan, const Scr
     }
 }
 
-// n is a multiple of 16
+// The merged sums of columns [col, col + n), from anchor to anchor; col is one.
 inline void follow(const FieldView &field, const GridPlan &plan, const Scratch &s, int64_t col, int n, float *out) {
-    const int64_t neurons = field.layers[0].n;
-    int64_t j = 0;
-    for (; j + 4 * kLanes <= neurons; j += 4 * kLanes) {
-        follow_block<4>(field, plan, s, col, n, j, out);
-    }
-    for (; j < neurons; j += kLanes) {
-        follow_block<1>(field, plan, s, col, n, j, out);
+    const int64_t neurons = field.layers[0].n;  // a multiple of 16
+    for (int p = 0; p < n; p += gndc::kAnchor, out += gndc::kAnchor * field.width) {
+        const int m = n - p < gndc::kAnchor ? n - p : gndc::kAnchor;
+        int64_t j = 0;
+        for (; j + 4 * kLanes <= neurons; j += 4 * kLanes) {
+            follow_block<4>(field, plan, s, col + p, m, j, out);
+        }
+        for (; j < neurons; j += kLanes) {
+            follow_block<1>(field, plan, s, col + p, m, j, out);
+        }
     }
 }
 
 void merged_rows(const FieldView &field, const GridPlan &plan, int64_t row0, int64_t row1, Scratch &s, GridSink sink,
                  void *context) {
     const gndc::Layer &first = field.layers[0];
+    constexpr int kColumns = 2 * gndc::kAnchor;  // of a tile
     for (int64_t row = row0; row < row1; ++row) {
         interpolate_rows(field, plan, plan.y[row], s);
         find_bends(field, plan, s);
-        for (int64_t col = 0; col < plan.n_cols; col += gndc::kAnchor) {
+        for (int64_t col = 0; col < plan.n_cols; col += kColumns) {
             const int64_t left = plan.n_cols - col;
-            const int n = static_cast<int>(left < gndc::kAnchor ? left : gndc::kAnchor);
+            const int n = static_cast<int>(left < kColumns ? left : kColumns);
             // the lead of the first tile is followed, not decoded
             const int skip = static_cast<int>(col == 0 ? plan.lead : 0);
             follow(field, plan, s, col, n, s.hidden[1]);
@@ -568,13 +579,13 @@ void grid_rows(const FieldView &field, const GridPlan &plan, int64_t row0, int64
 
 // ---- series --------------------------------------------------------------------------------------------------------
 
-void series(const FieldView &field, int64_t n_points, const float *x, const float *y, int64_t n_times, const float *t,
+void series(const FieldView &field, int64_t n_points, const double *x, const double *y, int64_t n_times, const float *t,
             Scratch &s, SeriesSink sink, void *context) {
     const Grid &spatial = field.layout.spatial, &temporal = field.layout.temporal;
     const int64_t stride = field.layout.n_inputs_padded;
     const int64_t n_spatial = static_cast<int64_t>(spatial.n_levels) * spatial.features;
     const int64_t n_rest = stride - n_spatial;  // temporal features and the constant inputs
-    const float scale = field.layout.spatial_scale;
+    const double scale = field.layout.spatial_scale;
     const gndc::Layer &first = field.layers[0];
     for (int64_t base = 0; base < n_points; base += s.tile) {
         const int n = static_cast<int>(n_points - base < s.tile ? n_points - base : s.tile);
@@ -583,7 +594,7 @@ void series(const FieldView &field, int64_t n_points, const float *x, const floa
         dense<false, false>(s.features, stride, first.weights, n_spatial, first.n, s.partial, field.width, padded(n));
         set_ones(field, s.tile, s.features, stride, field.layout.n_inputs - n_spatial);
         for (int p = 0; p < n; ++p) {
-            const float px = x[base + p] * scale, py = y[base + p] * scale;
+            const double px = x[base + p] * scale, py = y[base + p] * scale;
             for (int64_t t0 = 0; t0 < n_times; t0 += s.tile) {
                 const int m = static_cast<int>(n_times - t0 < s.tile ? n_times - t0 : s.tile);
                 with_features(temporal.features, [&](auto fixed) {

@@ -71,7 +71,7 @@ void add(const gndc_series &series, const gndc_chunk &chunk, const float *t, con
         }
     }
     std::vector<Point> points;
-    std::vector<float> x, y;
+    std::vector<double> x, y;
     for (int64_t i = 0; i < series.n_points; ++i) {
         const Axis row = make_axis(chunk, field.layout, 1, series.rows + i, 1);
         const Axis col = make_axis(chunk, field.layout, 2, series.cols + i, 1);
@@ -79,9 +79,12 @@ void add(const gndc_series &series, const gndc_chunk &chunk, const float *t, con
             continue;
         }
         points.push_back({i, row.pixel[0], col.pixel[0], row.sub[0], col.sub[0], row.weight[0] * col.weight[0]});
-        float px = col.normalised[0], py = row.normalised[0];
+        double px = col.normalised[0], py = row.normalised[0];
         if (!separable(chunk)) {
-            model_point(chunk, col.normalised[0], row.normalised[0], px, py);
+            float fx, fy;
+            model_point(chunk, static_cast<float>(px), static_cast<float>(py), fx, fy);
+            px = fx;
+            py = fy;
         }
         x.push_back(px);
         y.push_back(py);

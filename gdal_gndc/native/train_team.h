@@ -60,16 +60,34 @@ private:
 };
 
 // Calls work(thread) on n threads, the caller being number 0, and returns when all are done. work must not throw.
+// Throws std::system_error, with nothing begun, if the system gives fewer threads.
 template <typename Work>
 void run_team(int n, const Work &work) {
+    enum : int { waiting, begin, give_up };
+    std::atomic<int> gate{waiting};
     std::vector<std::thread> others;
     others.reserve(static_cast<size_t>(n));
-    for (int i = 1; i < n; ++i) {
-        others.emplace_back([&work, i] {
-            FlushTiny flush;
-            work(i);
-        });
+    try {
+        for (int i = 1; i < n; ++i) {
+            others.emplace_back([&work, &gate, i] {
+                int state;
+                while ((state = gate.load(std::memory_order_acquire)) == waiting) {
+                    std::this_thread::yield();
+                }
+                if (state == begin) {
+                    FlushTiny flush;
+                    work(i);
+                }
+            });
+        }
+    } catch (...) {
+        gate.store(give_up, std::memory_order_release);
+        for (std::thread &thread : others) {
+            thread.join();
+        }
+        throw;
     }
+    gate.store(begin, std::memory_order_release);
     {
         FlushTiny flush;
         work(0);

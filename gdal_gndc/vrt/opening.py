@@ -9,7 +9,7 @@ import gdal_gndc
 from gdal_gndc.errors import CoordinateError, TimeError
 from gdal_gndc.selection import select_moments
 from gdal_gndc.vrt.connection import is_connection, parse_connection
-from gdal_gndc.vrt.pixels import last_failure
+from gdal_gndc.vrt.pixels import failure_behind
 from gdal_gndc.vrt.trust import require_trust
 from gdal_gndc.vrt.writer import VRTKeywords, series_vrt, vrt
 
@@ -63,7 +63,7 @@ def open_raster(
         raster.read(window=Window(raster.width // 2, raster.height // 2, 1, 1))
     except BaseException as error:
         raster.close()
-        if isinstance(error, RasterioIOError) and (reason := last_failure()) is not None:
+        if isinstance(error, RasterioIOError) and (reason := failure_behind(error)) is not None:
             raise reason from error
         raise
     return raster

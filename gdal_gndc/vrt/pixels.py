@@ -73,12 +73,18 @@ def read(
         raise
 
 
-def last_failure() -> Exception | None:
-    """Return what the last call in this thread raised; None if it succeeded.
+def failure_behind(error: BaseException) -> Exception | None:
+    """Return what this module raised in this thread, if that is what an error of rasterio tells of.
 
     GDAL passes on the text of an error, not the error itself.
     """
-    return getattr(_thread, "failure", None)
+    failure: Exception | None = getattr(_thread, "failure", None)
+    told: BaseException | None = error
+    while failure is not None and told is not None:
+        if str(failure) in str(told):
+            return failure
+        told = told.__cause__ or told.__context__
+    return None
 
 
 def _read(out_ar: NDArray[Any], window: tuple[int, int, int, int], size: tuple[int, int], arguments: Arguments) -> None:

@@ -72,7 +72,11 @@ def compare(
 
 def machine() -> str:
     model = next(
-        (line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
         platform.processor(),
     )
     return f"{model}, {lib.gndc_threads()} threads, {ffi.string(lib.gndc_isa()).decode()}"
@@ -105,9 +109,7 @@ def main() -> None:
         options.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1))
 
 
-def measure(
-    dataset: Any, path: Path, peer: Peer | None, rounds: int, isa: str, rows: list[dict[str, Any]]
-) -> None:
+def measure(dataset: Any, path: Path, peer: Peer | None, rounds: int, isa: str, rows: list[dict[str, Any]]) -> None:
     rng = np.random.default_rng(1)
     corners = rng.integers(0, SIZE - 256, (8, 2)).tolist()
     points = rng.integers(0, SIZE, (10_000, 2))
@@ -116,7 +118,7 @@ def measure(
     def window(col: int, row: int, w: int, h: int) -> tuple[Callable[[], object], Callable[[], float] | None]:
         box = (col, row, w, h)
         mine = lambda: dataset.read(5, window=box)  # noqa: E731
-        theirs = (lambda: peer(call="read", args={"time": 5, "window": box})) if peer else None  # noqa: E731
+        theirs = (lambda: peer(call="read", args={"time": 5, "window": box})) if peer else None
         return mine, theirs
 
     def add(what: str, unit: str, amount: float, mine: float, theirs: float | None, scale: float = 1.0) -> None:
@@ -156,7 +158,12 @@ def measure(
             fresh.read(5, window=(0, 0, 256, 256))
 
     request = {"open": str(path), "call": "read", "args": {"time": 5, "window": [0, 0, 256, 256]}}
-    add("open and first 256 x 256", "times/s", 1, *compare(ours_open, (lambda: peer(**request)) if peer else None, rounds))
+    add(
+        "open and first 256 x 256",
+        "times/s",
+        1,
+        *compare(ours_open, (lambda: peer(**request)) if peer else None, rounds),
+    )
 
 
 if __name__ == "__main__":

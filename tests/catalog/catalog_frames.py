@@ -8,10 +8,11 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
-from gdal_gndc.catalog import GeoCatalog
-from gdal_gndc.catalog.intervals import interval_index
 from hypothesis import settings
 from hypothesis import strategies as st
+
+from gdal_gndc.catalog import GeoCatalog
+from gdal_gndc.catalog.intervals import interval_index
 
 # No deadline: what a busy machine takes says nothing about the property.
 PROPERTY = settings(deadline=None, max_examples=25)

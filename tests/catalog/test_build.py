@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 import rasterio
 import shapely
+from rasterio.transform import Affine
+
 from gdal_gndc.catalog import (
     GeoCatalog,
     build_gndc_catalog,
@@ -18,8 +20,6 @@ from gdal_gndc.catalog import (
     build_xarray_catalog,
 )
 from gdal_gndc.catalog.dates import period_of, times_of
-from rasterio.transform import Affine
-
 from gdal_gndc.errors import FileFormatError
 from tests.catalog.catalog_frames import key_rows
 
@@ -92,6 +92,12 @@ def test_a_turned_raster_has_a_turned_footprint(tmp_path: Path) -> None:
     assert row["geometry"].area == pytest.approx(98 * 100)
     assert row["res_x"] == pytest.approx(np.sqrt(98))
     assert len(catalog.query((5e5, 5e6 + 60, 5e5 + 1, 5e6 + 61))) == 0
+
+
+def test_a_crs_in_a_sidecar_file_is_found(tmp_path: Path) -> None:
+    path = raster(tmp_path / "bare.tif", None, from_origin(5e5, 5e6, 10, 10))
+    (tmp_path / "bare.tif.aux.xml").write_text("<PAMDataset><SRS>EPSG:32633</SRS></PAMDataset>")
+    assert build_raster_catalog(path).crs.to_epsg() == 32633
 
 
 def test_static_files_have_no_date(flanders_scl: GeoCatalog, stacks: Path) -> None:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import shapely
-from gdal_gndc.catalog.crs import as_crs, crs_name, reproject, reproject_boxes, same_crs
 
+from gdal_gndc.catalog.crs import as_crs, crs_name, reproject, reproject_boxes, same_crs
 from gdal_gndc.errors import CoordinateError
 
 LONLAT = as_crs("EPSG:4326")

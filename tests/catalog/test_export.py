@@ -11,6 +11,7 @@ import pytest
 import rasterio
 import shapely
 from click.testing import CliRunner
+
 from gdal_gndc.catalog import (
     GeoCatalog,
     GeoSlice,
@@ -22,7 +23,6 @@ from gdal_gndc.catalog import (
     to_gti,
     to_stac_geoparquet,
 )
-
 from gdal_gndc.cli.catalog import catalog as command
 from gdal_gndc.errors import CoordinateError, FileFormatError, TimeError
 from tests.catalog.catalog_frames import key_rows

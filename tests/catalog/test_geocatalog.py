@@ -5,11 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
+from hypothesis import given
+
 from gdal_gndc.catalog import GeoCatalog, GeoSlice
 from gdal_gndc.catalog.footprints import FootprintIndex
 from gdal_gndc.catalog.intervals import ticks
-from hypothesis import given
-
 from gdal_gndc.errors import CoordinateError, FileFormatError, TimeError
 from tests.catalog.catalog_frames import (
     PROPERTY,

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shapely
-from gdal_gndc.catalog import DuckCatalog, GeoCatalog, compact, open_catalog
-from gdal_gndc.catalog import geoparquet as gp
 from hypothesis import HealthCheck, given, settings
 
+from gdal_gndc.catalog import DuckCatalog, GeoCatalog, compact, open_catalog
+from gdal_gndc.catalog import geoparquet as gp
 from gdal_gndc.errors import FileFormatError
 from tests.catalog.catalog_frames import PROPERTY, catalogs, key_rows, questions, random_catalog
 

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
-from gdal_gndc.catalog import GeoSlice
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gdal_gndc.catalog import GeoSlice
 from gdal_gndc.errors import CoordinateError, TimeError
 from tests.catalog.catalog_frames import PROPERTY
 

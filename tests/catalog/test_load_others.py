@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
+
+import gdal_gndc
 from gdal_gndc.catalog import (
     GeoCatalog,
     GeoSlice,
@@ -21,8 +23,6 @@ from gdal_gndc.catalog import (
     load_vector,
     load_xarray,
 )
-
-import gdal_gndc
 from gdal_gndc.errors import CoordinateError, FileFormatError, TimeError
 
 CUBE = Path(__file__).parents[1] / "cases" / "basic_i8dec.gndc"

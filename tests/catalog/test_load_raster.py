@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
-from gdal_gndc.catalog import GeoCatalog, GeoSlice, build_raster_catalog, load_raster, load_raster_timeseries
-from gdal_gndc.catalog.handles import dataset
-from gdal_gndc.catalog.reducers import METHODS, Reducer
 from rasterio.enums import Resampling
 from rasterio.transform import Affine
 from rasterio.warp import reproject
 
+from gdal_gndc.catalog import GeoCatalog, GeoSlice, build_raster_catalog, load_raster, load_raster_timeseries
+from gdal_gndc.catalog.handles import dataset
+from gdal_gndc.catalog.reducers import METHODS, Reducer
 from gdal_gndc.errors import CoordinateError, FileFormatError, TimeError
 
 DATE = r"(?P<date>\d{8})"

@@ -5,11 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
+from hypothesis import given
+
 from gdal_gndc.catalog import GeoCatalog
 from gdal_gndc.catalog.footprints import FootprintIndex
 from gdal_gndc.catalog.intervals import ticks
-from hypothesis import given
-
 from gdal_gndc.errors import FileFormatError
 from tests.catalog.catalog_frames import DAY, PROPERTY, catalog_of, catalogs, key_rows, random_catalog
 

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gdal_gndc.catalog import (
     GeoCatalog,
     GeoSlice,
@@ -18,9 +21,6 @@ from gdal_gndc.catalog import (
     temporal_pair_sampler,
 )
 from gdal_gndc.catalog.stitch import cosine_taper
-from hypothesis import given
-from hypothesis import strategies as st
-
 from gdal_gndc.errors import CoordinateError, FileFormatError, TimeError
 from tests.catalog.catalog_frames import PROPERTY, catalog_of, random_catalog
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gdal_gndc.catalog import DuckCatalog, GeoCatalog
 
+from gdal_gndc.catalog import DuckCatalog, GeoCatalog
 from gdal_gndc.errors import FileFormatError
 from tests.catalog.catalog_frames import DAY, catalog_of
 

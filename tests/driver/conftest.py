@@ -28,9 +28,7 @@ class Gdal:
     folder: Path
     env: dict[str, str]
 
-    def run(
-        self, *command: str | Path, memory: int | None = None, **env: str
-    ) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str | Path, memory: int | None = None, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a program; ``memory`` bounds its address space in bytes."""
 
         def limit() -> None:

@@ -31,9 +31,12 @@ def test_every(gdal: Gdal, osgeo: Gdal, tmp_path: Path) -> None:
     assert len(subdatasets) == 10
     names = [subdatasets[f"SUBDATASET_{i + 1}_NAME"] for i in range(5)]
     assert names == [f'GNDC:"{CUBE}":t={time}T00:00:00Z' for time in times]
-    assert gdal.info(str(CUBE), "-oo", "EVERY=60d", "-oo", "START=2020-02-01", "-oo", "END=2020-10-01")[
-        "metadata"
-    ]["SUBDATASETS"] == subdatasets
+    assert (
+        gdal.info(str(CUBE), "-oo", "EVERY=60d", "-oo", "START=2020-02-01", "-oo", "END=2020-10-01")["metadata"][
+            "SUBDATASETS"
+        ]
+        == subdatasets
+    )
     # times as bands
     info = gdal.info(f"{name}:band=LAI")
     assert [band["description"] for band in info["bands"]] == [f"{time}T00:00:00Z" for time in times]

@@ -100,9 +100,7 @@ def test_only_the_chunks_of_the_window_are_fetched(
     data = path.read_bytes()
     with serving(data) as (url, asked):
         got = read(osgeo, url, (0, 0, 40, 25), tmp_path)
-    touched = {
-        name for name, (a, b) in places.items() if any(start < b and a < end for start, end in asked)
-    }
+    touched = {name for name, (a, b) in places.items() if any(start < b and a < end for start, end in asked)}
     assert touched == {"chunks/t0000_y0000_x0000.gndcc"}
     assert sum(end - start for start, end in asked) < 150_000 < len(data)
     assert len(asked) <= 6

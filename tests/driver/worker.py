@@ -30,16 +30,26 @@ def read(job):
     if job.get("by", "dataset") == "dataset":
         array = np.empty((len(bands), rows, columns), dtype)
         dataset.ReadAsArray(
-            x, y, width, height, buf_obj=array, buf_xsize=columns, buf_ysize=rows, buf_type=kind,
-            resample_alg=resample, band_list=bands,
+            x,
+            y,
+            width,
+            height,
+            buf_obj=array,
+            buf_xsize=columns,
+            buf_ysize=rows,
+            buf_type=kind,
+            resample_alg=resample,
+            band_list=bands,
         )
         return array
-    return np.stack([
-        dataset.GetRasterBand(band).ReadAsArray(
-            x, y, width, height, columns, rows, buf_type=kind, resample_alg=resample
-        )
-        for band in bands
-    ])
+    return np.stack(
+        [
+            dataset.GetRasterBand(band).ReadAsArray(
+                x, y, width, height, columns, rows, buf_type=kind, resample_alg=resample
+            )
+            for band in bands
+        ]
+    )
 
 
 def read_array(job):
@@ -52,9 +62,7 @@ def read_array(job):
         return array.GetView(job["view"]).AsClassicDataset(1, 0).ReadAsArray()
     wide = job.get("dtype") == "float64"
     kind = gdal.ExtendedDataType.Create(gdal.GDT_Float64 if wide else gdal.GDT_Float32)
-    return array.ReadAsArray(
-        **{name: job[key] for name, key in keys.items() if key in job}, buffer_datatype=kind
-    )
+    return array.ReadAsArray(**{name: job[key] for name, key in keys.items() if key in job}, buffer_datatype=kind)
 
 
 def main():

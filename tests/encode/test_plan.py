@@ -13,9 +13,7 @@ from gdal_gndc.field.layout import Layout
 
 @settings(max_examples=150, deadline=None)
 @given(
-    shape=st.tuples(
-        st.integers(1, 800), st.integers(1, 3000), st.integers(1, 3000), st.integers(1, 40)
-    ),
+    shape=st.tuples(st.integers(1, 800), st.integers(1, 3000), st.integers(1, 3000), st.integers(1, 40)),
     preset=st.sampled_from(PRESETS),
 )
 def test_every_shape_gives_a_model_that_can_be_built(shape: tuple[int, int, int, int], preset: str) -> None:

@@ -132,7 +132,9 @@ def test_threads_do_not_change_the_bits():
 
 
 def test_float16_subnormals_and_signs_are_read():
-    layout = Layout.of(ModelConfig(xy_n_levels=1, xy_hash_size=4, disable_temporal=True, decoder_hidden=1, n_hidden_layers=1))
+    layout = Layout.of(
+        ModelConfig(xy_n_levels=1, xy_hash_size=4, disable_temporal=True, decoder_hidden=1, n_hidden_layers=1)
+    )
     tensors = random_tensors(layout, 0)
     halves = np.zeros(layout.counts[-1], np.float16)
     halves[:4] = [6e-8, -6e-5, 65504.0, -1.5]
@@ -155,7 +157,7 @@ def test_weights_that_are_not_numbers_are_refused(value):
 def test_tensors_of_the_wrong_size_are_refused():
     layout = Layout.of(ModelConfig(xy_n_levels=1, xy_hash_size=4, disable_temporal=True))
     tensors = random_tensors(layout, 0)
-    with pytest.raises(FileFormatError, match="2 weight tensors|1 weight tensors"):
+    with pytest.raises(FileFormatError, match="1 weight tensors were given, expected 2"):
         NativeField(layout, tensors[:1])
     with pytest.raises(FileFormatError, match="spatial component has"):
         NativeField(layout, [tensors[1], tensors[0]])

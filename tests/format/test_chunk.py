@@ -164,9 +164,7 @@ def test_times_without_a_zone_are_utc() -> None:
     assert chunk.train_frames == 3
     assert read(replace(chunk, raw={}).to_bytes()) == chunk
     assert chunk.train_start == START and chunk.train_end == datetime(2020, 6, 1, 12, tzinfo=UTC)
-    assert (
-        json.loads(chunk.to_bytes()[4:].split(b"}}")[0].decode() + "}}")["train_time_range"]["n_frames"] == 3
-    )
+    assert json.loads(chunk.to_bytes()[4:].split(b"}}")[0].decode() + "}}")["train_time_range"]["n_frames"] == 3
 
 
 def test_absent_norm_mode_with_its_parameters_is_mode_2() -> None:

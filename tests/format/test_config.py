@@ -47,9 +47,7 @@ def test_defaults() -> None:
 @pytest.mark.parametrize("key", [k for k, v in ModelConfig().to_json().items() if type(v) is int])
 @pytest.mark.parametrize("value", [0, -1, 1.0, "4", True, [4], 2**63])
 def test_integers(key: str, value: object) -> None:
-    with pytest.raises(
-        FileFormatError, match=f"f: e: model_config.{key} is .*, expected an integer of at least 1"
-    ):
+    with pytest.raises(FileFormatError, match=f"f: e: model_config.{key} is .*, expected an integer of at least 1"):
         read({key: value})
 
 
@@ -88,9 +86,7 @@ def test_unsupported(members: dict[str, Any], found: str) -> None:
 
 
 def test_supported_ways_of_saying_the_usual() -> None:
-    assert read(
-        {"enable_deformation": False, "temporal_mode": "hash3d", "spatial_dims": 2, "x_new": 1}
-    ) == read({})
+    assert read({"enable_deformation": False, "temporal_mode": "hash3d", "spatial_dims": 2, "x_new": 1}) == read({})
     assert read({"temporal_mode": None, "n_bands": None}) == read({})
 
 

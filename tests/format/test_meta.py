@@ -39,9 +39,7 @@ BANDS = st.builds(
     common_name=st.none() | NAMES,
 )
 # Exactly invertible, so that moving the anchor there and back is exact as well.
-TRANSFORMS = st.tuples(*[st.integers(-1000, 1000).map(float)] * 6).filter(
-    lambda t: t[0] * t[4] != t[1] * t[3]
-)
+TRANSFORMS = st.tuples(*[st.integers(-1000, 1000).map(float)] * 6).filter(lambda t: t[0] * t[4] != t[1] * t[3])
 
 
 @st.composite
@@ -174,9 +172,7 @@ def test_what_is_refused(changes: dict[str, Any], found: str) -> None:
 def test_bands() -> None:
     assert read(bands=...).band_names == ("band_1",)
     assert read(bands=[{"name": ""}]).band_names == ("band_1",)
-    (band,) = read(
-        bands=[{"name": "B2", "fill_value": 255, "scale_factor": None, "valid_range": [0, 1]}]
-    ).bands
+    (band,) = read(bands=[{"name": "B2", "fill_value": 255, "scale_factor": None, "valid_range": [0, 1]}]).bands
     assert band == Band("B2", fill_value=255.0, valid_range=(0.0, 1.0))
 
 
@@ -216,9 +212,7 @@ def test_times_of_a_regular_cadence() -> None:
     assert meta.time_strings[1] == "2020-01-03T12:00:00Z"
     again = Meta.from_json(meta.to_json())
     assert again == meta and again.time_units == "days since 2020-01-01T00:00:00Z"
-    assert read(shape=[1, 3, 4, 1], time={"units": "days", **ends}).times == (
-        datetime(2020, 1, 1, tzinfo=UTC),
-    )
+    assert read(shape=[1, 3, 4, 1], time={"units": "days", **ends}).times == (datetime(2020, 1, 1, tzinfo=UTC),)
     with pytest.raises(FileFormatError, match=r"at most 1000000 without time.values"):
         read(shape=[2**31 - 1, 3, 4, 1], time={"units": "days", **ends})
 

@@ -96,9 +96,7 @@ def raw_frame(
     return (
         struct.pack("<fI", scale, len(pos) if pos_len is None else pos_len)
         + pos
-        + struct.pack(
-            "<II", len(deltas) if count is None else count, len(values) if vals_len is None else vals_len
-        )
+        + struct.pack("<II", len(deltas) if count is None else count, len(values) if vals_len is None else vals_len)
         + values
     )
 

@@ -91,9 +91,7 @@ def test_only_the_ranges_that_are_needed_are_fetched(remote: type[CountingFileSy
         assert sum(end - start for start, end in remote.requests) < 1_080_000
 
 
-def test_servers_without_ranges(
-    remote: type[CountingFileSystem], big: bytes, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_servers_without_ranges(remote: type[CountingFileSystem], big: bytes, caplog: pytest.LogCaptureFixture) -> None:
     url = put("big", big)
     remote.behaviour = "whole"
     with caplog.at_level(logging.WARNING), Container.open(url) as container:
@@ -140,9 +138,7 @@ def test_urls_that_lead_nowhere(remote: type[CountingFileSystem]) -> None:
 
 def test_storage_options_reach_the_file_system(tmp_path: Path) -> None:
     (tmp_path / "cube.gndc").write_bytes((CASES / "basic_i8dec.gndc").read_bytes())
-    with Container.open(
-        "dir://cube.gndc", storage_options={"path": str(tmp_path), "target_protocol": "file"}
-    ) as c:
+    with Container.open("dir://cube.gndc", storage_options={"path": str(tmp_path), "target_protocol": "file"}) as c:
         assert c.meta.shape == (7, 61, 83, 3)
         _, (path, options) = c.__reduce__()
         assert path == "dir://cube.gndc" and options["path"] == str(tmp_path)

@@ -89,9 +89,7 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "b.gndc").read_bytes() == first
 
 
-def test_chunks_that_do_not_fit_in_memory_wait_on_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_chunks_that_do_not_fit_in_memory_wait_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = write(tmp_path / "a.gndc")
     monkeypatch.setattr(writer_module, "_SPOOL", 100)
     assert write(tmp_path / "b.gndc") == first

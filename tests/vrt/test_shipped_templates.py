@@ -5,11 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import gdal_gndc.vrt_templates
 import pytest
 import rasterio
 
 import gdal_gndc
+import gdal_gndc.vrt_templates
 from gdal_gndc.vrt.template import load_template
 
 FOLDER = Path(str(gdal_gndc.vrt_templates.__file__)).parent

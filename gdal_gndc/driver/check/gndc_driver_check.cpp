@@ -15,13 +15,14 @@ namespace
 {
 
 constexpr int SMALL = 17;
+constexpr GUInt64 MOST_VALUES = 50000000;
 
 void ReadAll(GDALDataset &dataset)
 {
     const int width = dataset.GetRasterXSize();
     const int height = dataset.GetRasterYSize();
     const int bands = dataset.GetRasterCount();
-    if (bands == 0 || static_cast<double>(width) * height * bands > 5e7)
+    if (bands == 0 || static_cast<double>(width) * height * bands > static_cast<double>(MOST_VALUES))
         return;
     dataset.GetSpatialRef();
     CSLDestroy(dataset.GetFileList());
@@ -63,6 +64,40 @@ void Open(const std::string &name)
         ReadAll(*dataset);
 }
 
+void OpenArrays(const std::string &file)
+{
+    GDALDatasetUniquePtr dataset(GDALDataset::Open(file.c_str(), GDAL_OF_MULTIDIM_RASTER | GDAL_OF_VERBOSE_ERROR));
+    const std::shared_ptr<GDALGroup> group = dataset ? dataset->GetRootGroup() : nullptr;
+    dataset.reset();
+    if (!group)
+        return;
+    for (const std::string &name : group->GetMDArrayNames())
+    {
+        const std::shared_ptr<GDALMDArray> array = group->OpenMDArray(name);
+        if (array->GetTotalElementsCount() > MOST_VALUES)
+            return;
+        std::vector<double> values(array->GetTotalElementsCount());
+        std::vector<GUInt64> start;
+        std::vector<size_t> count;
+        std::vector<GInt64> step;
+        for (const auto &dimension : array->GetDimensions())
+        {
+            dimension->GetIndexingVariable();
+            start.push_back(dimension->GetSize() - 1);
+            count.push_back(static_cast<size_t>(dimension->GetSize()));
+            step.push_back(-1);
+        }
+        // all of it backwards, then one pixel of all times
+        array->Read(start.data(), count.data(), step.data(), nullptr, GDALExtendedDataType::Create(GDT_Float64),
+                    values.data());
+        for (size_t i = 1; i < count.size(); ++i)
+            count[i] = 1;
+        array->Read(start.data(), count.data(), step.data(), nullptr, GDALExtendedDataType::Create(GDT_Int16),
+                    values.data());
+        array->GetAttributes();
+    }
+}
+
 void Check(const std::string &file)
 {
     GDALDatasetUniquePtr dataset(GDALDataset::Open(file.c_str(), GDAL_OF_RASTER | GDAL_OF_VERBOSE_ERROR));
@@ -76,7 +111,10 @@ void Check(const std::string &file)
     const char *const end = dataset->GetMetadataItem("time_end");
     if (start && end)
         Open("GNDC:\"" + file + "\":t=" + std::string(start).substr(0, 4) + "-12-27T01:02:03.5Z");
-    for (const char *key : {":t=0", ":t=-1", ":band=1", ":t=1900-01-01", ":t=x", ":band=nothing", ":t=", ":nothing=1"})
+    OpenArrays(file);
+    // what all files hold, then what some or all must refuse
+    for (const char *key : {":t=0", ":t=-1", ":band=1", ":t=1900-01-01", ":every=P30D", ":band=1:every=P30D",
+                            ":product=ndvi", ":t=0:product=evi", ":t=x", ":band=nothing", ":t=", ":nothing=1"})
         Open("GNDC:\"" + file + "\"" + key);
 }
 

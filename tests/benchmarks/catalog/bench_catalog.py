@@ -27,9 +27,9 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import shapely
+
 from gdal_gndc.catalog import DuckCatalog, GeoCatalog, build_raster_catalog
 from gdal_gndc.catalog import geoparquet as gp
-
 from tests.catalog.catalog_frames import random_catalog
 
 DATA = Path(__file__).parents[2] / "data"
