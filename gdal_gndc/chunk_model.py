@@ -191,6 +191,30 @@ class ChunkModel:
             status = lib.gndc_grid_add_raw(grid, self.struct, c_raw, weight, mask, residual, message)
         check(status, message, path=self.path, entry=self.entry)
 
+    def add_to_series(
+        self,
+        series: Any,
+        seconds: NDArray[np.float64],
+        observed: NDArray[np.int64],
+        weights: NDArray[np.float64],
+        n_threads: int,
+    ) -> None:
+        """Add this chunk's part of a ``gndc_series`` at the times whose weight is not 0; see `Instants`."""
+        n, message = seconds.size, message_buffer()
+        t = np.empty(n, np.float32)
+        lib.gndc_normalise_times(pointer("double", seconds), n, self._start, self._end, pointer("float", t))
+        masks = residuals = ffi.NULL
+        if self.has_mask or self.has_residuals:
+            masks, residuals = ffi.new("uint8_t *[]", n), ffi.new("gndc_residual *[]", n)
+            held = []  # the caches may drop what the core still reads
+            for j in np.flatnonzero(weights):
+                near = self.frame_near(seconds[j]) if observed[j] < 0 else int(observed[j]) - self.stored[0]
+                held.append((self.mask_bits(near), self.residual(near)))
+                masks[j], residuals[j] = held[-1]
+        c_t, c_weights = pointer("float", t), pointer("double", weights)
+        status = lib.gndc_series_add(series, self.struct, c_t, c_weights, masks, residuals, n_threads, message)
+        check(status, message, path=self.path, entry=self.entry)
+
     def add_to_tangents(
         self, target: Any, t: float, rate: float, frame: int, weight: float, weight_rate: float, n_threads: int
     ) -> None:

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,9 @@ from gdal_gndc.cache import ByteCache, CacheInfo
 from gdal_gndc.chunk_model import ChunkModel
 from gdal_gndc.errors import GNDCError
 from gdal_gndc.field.backend import Backend
-from gdal_gndc.field.core import check, ffi, lib, message_buffer, pointer
+from gdal_gndc.field.core import ffi, lib, pointer
 from gdal_gndc.format.container import Container
-from gdal_gndc.targets import grid_target, tangents_target
+from gdal_gndc.targets import grid_target, series_target, tangents_target
 from gdal_gndc.time_axis import Moment, TimeAxis
 from gdal_gndc.times import to_seconds
 
@@ -25,6 +26,18 @@ log = logging.getLogger(__name__)
 
 _CHUNK_CACHE = 2 << 30
 _FRAME_CACHE = 256 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Instants:
+    """Moments as arrays, (N,) each: frame coordinates, seconds since 1970, the observed frame or -1 for none."""
+
+    frames: NDArray[np.float64]
+    seconds: NDArray[np.float64]
+    observed: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return self.frames.size
 
 
 class Cube:
@@ -112,7 +125,7 @@ class Cube:
 
     def read_series(
         self,
-        moments: Sequence[Moment],
+        moments: Sequence[Moment] | Instants,
         rows: NDArray[np.float64],
         cols: NDArray[np.float64],
         bands: Sequence[int],
@@ -121,6 +134,8 @@ class Cube:
 
         Parameters
         ----------
+        moments
+            Of a cube read again and again, better the `instants` of them.
         rows, cols
             Pixel coordinates inside the cube, (N,) each.
 
@@ -129,44 +144,31 @@ class Cube:
         ndarray
             (N, len(moments), len(bands)) float32.
         """
-        n, n_times = rows.size, len(moments)
-        out = np.empty((n, n_times, len(bands)), np.float32)
-        weights = np.empty((n, n_times), np.float32) if self._blends else None
-        c_bands = np.ascontiguousarray(bands, np.int32)
-        series = ffi.new("gndc_series *")
-        series.n_points, series.n_times, series.n_bands = n, n_times, len(c_bands)
-        series.rows, series.cols = pointer("double", rows), pointer("double", cols)
-        series.bands, series.out = pointer("int32_t", c_bands), pointer("float", out)
-        series.weights = ffi.NULL if weights is None else pointer("float", weights)
-        message = message_buffer()
+        times = moments if isinstance(moments, Instants) else self.instants(moments)
+        out = np.empty((rows.size, len(times), len(bands)), np.float32)
+        series, keep = series_target(rows, cols, bands, out, blends=self._blends)
         lib.gndc_series_begin(series, self._fill)
-        if n and n_times:
-            frames = [self._frame_coordinate(moment) for moment in moments]
-            box = (rows.min(), np.nextafter(rows.max(), np.inf), cols.min(), np.nextafter(cols.max(), np.inf))
-            for i in sorted({i for frame in set(frames) for i in self._route(frame, box)}):
+        if rows.size and len(times):
+            for i in self._route_times(times.frames, _box(rows, cols)):
                 chunk = self._chunk(i)
-                time_weights = np.array([lib.gndc_time_weight(self._geometry, i, f) for f in frames])
-                t = np.zeros(n_times, np.float32)
-                masks = ffi.new("uint8_t *[]", n_times)
-                residuals = ffi.new("gndc_residual *[]", n_times)
-                held = []
-                for j, moment in enumerate(moments):
-                    if time_weights[j] > 0.0:
-                        t[j], k = self._local(chunk, moment)
-                        held.append((chunk.mask_bits(k), chunk.residual(k)))
-                        masks[j], residuals[j] = held[-1]
-                status = lib.gndc_series_add(
-                    series, chunk.struct, pointer("float", t), pointer("double", time_weights),
-                    masks if chunk.has_mask else ffi.NULL, residuals if chunk.has_residuals else ffi.NULL,
-                    self.n_threads, message,
-                )  # fmt: skip
-                check(status, message, path=self.container.path, entry=chunk.entry)
+                weights = np.empty(len(times))
+                c_frames = pointer("double", times.frames)
+                lib.gndc_time_weights(self._geometry, i, c_frames, len(times), pointer("double", weights))
+                chunk.add_to_series(series, times.seconds, times.observed, weights, self.n_threads)
         lib.gndc_series_end(series, self._fill)
+        del keep
         if self._hidden is not None:
-            for j, moment in enumerate(moments):
-                if moment.frame is not None:
-                    out[:, j, self._hidden[moment.frame][list(bands)]] = np.nan
+            for j in np.flatnonzero(times.observed >= 0):
+                out[:, j, self._hidden[times.observed[j]][list(bands)]] = np.nan
         return out
+
+    def instants(self, moments: Sequence[Moment]) -> Instants:
+        """Return moments as `read_series` wants them."""
+        return Instants(
+            np.array([self._frame_coordinate(moment) for moment in moments], np.float64),
+            np.array([0.0 if moment.time is None else to_seconds(moment.time) for moment in moments], np.float64),
+            np.array([-1 if moment.frame is None else moment.frame for moment in moments], np.int64),
+        )
 
     def read_tangents(
         self,
@@ -272,10 +274,14 @@ class Cube:
         return t, chunk.frame_near(seconds)
 
     def _route(self, frame: float, box: tuple[float, float, float, float]) -> list[int]:
+        return self._route_times(np.array([frame]), box)
+
+    def _route_times(self, frames: NDArray[np.float64], box: tuple[float, float, float, float]) -> list[int]:
         if self._closed:
             raise GNDCError(f"{self.container.path}: the dataset is closed")
         found = np.empty(len(self._bounds), np.int64)
-        n = lib.gndc_route(self._geometry, frame, *box, pointer("int64_t", found))
+        c_found, c_frames = pointer("int64_t", found), pointer("double", frames)
+        n = lib.gndc_route_times(self._geometry, c_frames, frames.size, *box, c_found)
         return [int(i) for i in found[:n]]
 
     def _chunk(self, index: int) -> ChunkModel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import PurePath
 from types import TracebackType
 from typing import Any, Self
@@ -11,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gdal_gndc.cube import Cube
+from gdal_gndc.cube import Cube, Instants
 from gdal_gndc.dataset_about import About
 from gdal_gndc.dataset_analysis import Analysis
 from gdal_gndc.dataset_exports import Exports
@@ -174,7 +175,7 @@ class GNDCDataset(About, Analysis, Exports):
             i = int(np.flatnonzero(~inside)[0])
             where = f"({x.ravel()[i]:g}, {y.ravel()[i]:g})"
             raise CoordinateError(f"the point {where} lies outside the cube, whose bounds are {tuple(self.bounds)}")
-        moments = self._observations() if t is None else [self.resolve_time(t)]
+        moments = self._observations if t is None else [self.resolve_time(t)]
         points = np.floor(np.stack([row, col], axis=1)).astype(np.int64)
         out = self._series(points, moments, bands)
         if t is not None:
@@ -205,7 +206,7 @@ class GNDCDataset(About, Analysis, Exports):
         ndarray
             (N, T, C) float32.
         """
-        return self._series(np.asarray(points), self._observations(), bands)
+        return self._series(np.asarray(points), self._observations, bands)
 
     def series_at(self, points: ArrayLike, times: Sequence[MomentLike], bands: Bands = None) -> NDArray[np.float32]:
         """Read pixels (N, 2) at any moments: (N, len(times), C); times as in `read_at_time`."""
@@ -304,7 +305,7 @@ class GNDCDataset(About, Analysis, Exports):
         self._cube.read_grid(moment, rows, cols, indices, out)
         return out
 
-    def _series(self, points: NDArray[Any], moments: Sequence[Moment], bands: Bands) -> NDArray[np.float32]:
+    def _series(self, points: NDArray[Any], moments: Sequence[Moment] | Instants, bands: Bands) -> NDArray[np.float32]:
         if points.ndim != 2 or points.shape[1] != 2 or not np.issubdtype(points.dtype, np.integer):
             raise CoordinateError(f"points {points.shape} {points.dtype}, expected integers (N, 2): rows and columns")
         bad = ((points < 0) | (points >= (self.height, self.width))).any(axis=1)
@@ -316,8 +317,9 @@ class GNDCDataset(About, Analysis, Exports):
         rows, cols = (np.ascontiguousarray(points[:, i] + 0.5, np.float64) for i in (0, 1))
         return self._cube.read_series(moments, rows, cols, self.band_list(bands))
 
-    def _observations(self) -> list[Moment]:
-        return [self._axis.moment(i) for i in range(self.n_timestamps)]
+    @cached_property
+    def _observations(self) -> Instants:
+        return self._cube.instants([self._axis.moment(i) for i in range(self.n_timestamps)])
 
 
 def open_dataset(

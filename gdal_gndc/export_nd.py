@@ -65,7 +65,7 @@ def to_netcdf(
     OSError
         If the file cannot be written.
     """
-    import h5netcdf  # type: ignore[import-untyped]
+    import h5netcdf
 
     target = Path(path)
     with _open(dataset, times, every, start, end, bands) as data, replacing(target) as beside:

@@ -29,6 +29,18 @@ def grid_target(rows: Doubles, cols: Doubles, bands: Sequence[int], out: Floats,
     return grid, (rows, cols, c_bands, weights, out)
 
 
+def series_target(rows: Doubles, cols: Doubles, bands: Sequence[int], out: Floats, *, blends: bool) -> tuple[Any, Any]:
+    """Return a ``gndc_series`` that fills ``out`` (N, T, C), and what must live as long."""
+    c_bands = np.ascontiguousarray(bands, np.int32)
+    weights = np.empty(out.shape[:2], np.float32) if blends else None
+    series = ffi.new("gndc_series *")
+    series.n_points, series.n_times, series.n_bands = out.shape
+    series.rows, series.cols = pointer("double", rows), pointer("double", cols)
+    series.bands, series.out = pointer("int32_t", c_bands), pointer("float", out)
+    series.weights = ffi.NULL if weights is None else pointer("float", weights)
+    return series, (rows, cols, c_bands, weights, out)
+
+
 def tangents_target(
     rows: Doubles, cols: Doubles, bands: Sequence[int], axes: str, out: Floats, *, blends: bool
 ) -> tuple[Any, Any]:

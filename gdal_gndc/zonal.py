@@ -115,8 +115,8 @@ def _zones(dataset: GNDCDataset, zones: Any, id_column: str | None) -> Any:
 
 def _coverage(dataset: GNDCDataset, frame: Any) -> Iterable[tuple[NDArray[np.int64], Doubles]]:
     """Give the pixels (n, 2) rows and columns that each zone touches, and the share of each that it covers."""
-    from exactextract import exact_extract  # type: ignore[import-untyped]
-    from exactextract.raster import NumPyRasterSource  # type: ignore[import-untyped]
+    from exactextract import exact_extract
+    from exactextract.raster import NumPyRasterSource
 
     transform = dataset.transform
     if transform is None or transform.b != 0 or transform.d != 0:

@@ -71,4 +71,4 @@ def test_a_series_is_what_reads_give(case):
     got = np.moveaxis(series.reshape(*rows.shape, *series.shape[1:]), 2, 0)
     np.testing.assert_array_equal(np.isnan(got), np.isnan(frames))
     # reads follow rows of pixels, series do not: another order of the same sums
-    assert np.nanmax(np.abs(got - frames) / case.span) <= (1e-5 if case.use_log else 4e-6)
+    assert np.nanmax(np.abs(got - frames) / case.span) <= tolerance(case)

@@ -110,7 +110,7 @@ class Manifest:
             members["t_overlap"] = self.t_overlap
         members["chunks"] = [_write_chunk(chunk) for chunk in self.chunks]
         members["missing"] = [dict(item) for item in self.missing]
-        return dump_json(with_unknown(members, self.raw, ("t_overlap",)), indent=1)
+        return dump_json(with_unknown(members, self.raw, ("t_overlap",)))
 
     def _chunk_grid(self) -> dict[str, Any]:
         grid: dict[str, Any] = {}

@@ -183,7 +183,7 @@ class Meta:
         members["time"] = self._write_time()
         if self.sensors:
             members["sensors"] = [_write_sensor(sensor) for sensor in self.sensors]
-        return dump_json(with_unknown(members, self.raw, ("pixel_anchor", "sensors")), indent=1)
+        return dump_json(with_unknown(members, self.raw, ("pixel_anchor", "sensors")))
 
     def _write_time(self) -> dict[str, Any]:
         time: dict[str, Any] = {}

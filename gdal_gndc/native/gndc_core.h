@@ -113,16 +113,21 @@ void gndc_stored_extent(const gndc_cube *cube, int64_t chunk, int64_t *stored);
  * (i + 0.5 for observed frame i), ascending, into chunks[n_chunks]; returns how many. */
 int64_t gndc_route(const gndc_cube *cube, double frame, double row0, double row1, double col0, double col1,
                    int64_t *chunks);
+/* The same for any of n frame coordinates. */
+int64_t gndc_route_times(const gndc_cube *cube, const double *frames, int64_t n, double row0, double row1, double col0,
+                         double col1, int64_t *chunks);
 /* 1 if contributions overlap and must be blended (any halo), else 0. */
 int gndc_blends(const gndc_cube *cube);
 /* Feather weight of a chunk at a frame coordinate, in (0, 1]; 0 where the chunk stores nothing. */
 double gndc_time_weight(const gndc_cube *cube, int64_t chunk, double frame);
+void gndc_time_weights(const gndc_cube *cube, int64_t chunk, const double *frames, int64_t n, double *weights);
 /* Continuous frame coordinate of a time: i + 0.5 at times[i], linear in between, clamped to the ends. times ascend. */
 double gndc_frame_of(const double *times, int64_t n, double time);
 /* Index of the time nearest to `time`, the first on a tie; any order. */
 int64_t gndc_nearest_frame(const double *times, int64_t n, double time);
 /* (time - start) / (end - start) clamped to [0, 1]; 0 when start == end. */
 float gndc_normalise_time(double time, double start, double end);
+void gndc_normalise_times(const double *times, int64_t n, double start, double end, float *normalised);
 
 /* ---- residuals of one frame (specification 6.4.2) -------------------------------------------------------------- */
 

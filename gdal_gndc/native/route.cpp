@@ -31,19 +31,22 @@ extern "C" void gndc_stored_extent(const gndc_cube *cube, int64_t chunk, int64_t
 
 extern "C" int64_t gndc_route(const gndc_cube *cube, double frame, double row0, double row1, double col0, double col1,
                               int64_t *chunks) {
-    int64_t n = 0;
-    // the last frame's far edge still belongs to the last frame
-    const double f = std::min(std::max(frame, 0.0), static_cast<double>(cube->n_frames) - 1e-9);
+    return gndc_route_times(cube, &frame, 1, row0, row1, col0, col1, chunks);
+}
+
+extern "C" int64_t gndc_route_times(const gndc_cube *cube, const double *frames, int64_t n, double row0, double row1,
+                                    double col0, double col1, int64_t *chunks) {
+    int64_t found = 0;
     for (int64_t i = 0; i < cube->n_chunks; ++i) {
         int64_t s[6];
         gndc_stored_extent(cube, i, s);
-        if (f >= static_cast<double>(s[0]) && f < static_cast<double>(s[1]) && row0 < static_cast<double>(s[3]) &&
-            row1 > static_cast<double>(s[2]) && col0 < static_cast<double>(s[5]) &&
-            col1 > static_cast<double>(s[4])) {
-            chunks[n++] = i;
+        if (row0 < static_cast<double>(s[3]) && row1 > static_cast<double>(s[2]) && col0 < static_cast<double>(s[5]) &&
+            col1 > static_cast<double>(s[4]) &&
+            std::any_of(frames, frames + n, [&](double frame) { return gndc_time_weight(cube, i, frame) > 0.0; })) {
+            chunks[found++] = i;
         }
     }
-    return n;
+    return found;
 }
 
 extern "C" int gndc_blends(const gndc_cube *cube) {
@@ -53,6 +56,7 @@ extern "C" int gndc_blends(const gndc_cube *cube) {
 extern "C" double gndc_time_weight(const gndc_cube *cube, int64_t chunk, double frame) {
     int64_t s[6];
     gndc_stored_extent(cube, chunk, s);
+    // the last frame's far edge still belongs to the last frame
     const double f = std::min(std::max(frame, 0.0), static_cast<double>(cube->n_frames) - 1e-9);
     const double s0 = static_cast<double>(s[0]), s1 = static_cast<double>(s[1]);
     if (f < s0 || f >= s1) {
@@ -89,4 +93,13 @@ extern "C" float gndc_normalise_time(double time, double start, double end) {
         return 0.0f;
     }
     return static_cast<float>(std::min(1.0, std::max(0.0, (time - start) / (end - start))));
+}
+
+extern "C" void gndc_time_weights(const gndc_cube *cube, int64_t chunk, const double *frames, int64_t n,
+                                  double *weights) {
+    std::transform(frames, frames + n, weights, [&](double frame) { return gndc_time_weight(cube, chunk, frame); });
+}
+
+extern "C" void gndc_normalise_times(const double *times, int64_t n, double start, double end, float *normalised) {
+    std::transform(times, times + n, normalised, [&](double time) { return gndc_normalise_time(time, start, end); });
 }
