@@ -1,7 +1,6 @@
 # make demo   encode a real stack and read it with every program; writes demo/
 # make test   everything that is checked, in a fresh virtual environment
 # make bench  speed and memory against the peers
-# make fuzz   half a minute of fuzzing for each reader
 # Debian's packages are installed when run as root; otherwise they must be there, and what is missing is said.
 
 PYTHON ?= python3
@@ -11,7 +10,7 @@ VENV := .venv
 TEST_VENV := .venv-test
 BIN := $(TEST_VENV)/bin
 
-.PHONY: demo test lint bench fuzz system clean
+.PHONY: demo test lint bench system clean
 
 system:
 	@missing=""; for p in $(PACKAGES); do \
@@ -46,9 +45,6 @@ lint:
 
 bench:
 	$(BIN)/python -m tests.benchmarks.decode
-
-fuzz:
-	$(BIN)/python -m tests.fuzz --seconds 30
 
 clean:
 	rm -rf build demo site $(VENV) $(TEST_VENV)
