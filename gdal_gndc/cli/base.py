@@ -94,6 +94,22 @@ def explain(error: BaseException) -> str:
     return f"{filename}: {getattr(error, 'strerror', None) or error}" if filename else str(error)
 
 
+time_option = click.option(
+    "-t",
+    "--time",
+    "moment",
+    default="0",
+    metavar="TIME",
+    help="A frame index, date or time; the first date by default.",
+)
+
+
+def index_option(text: str) -> Callable[[F], F]:
+    """Add ``--index``; ``text`` is its help."""
+    names = click.Choice(["ndvi", "evi", "ndwi", "ndmi"])
+    return click.option("--index", type=names, default="ndvi", show_default=True, help=text)
+
+
 def bands_option(function: F) -> F:
     """Add ``--bands``, whose value :func:`parse_bands` takes apart."""
     return click.option(

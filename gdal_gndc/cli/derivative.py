@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gdal_gndc.cli.base import Command, bands_option, parse_bands
+from gdal_gndc.cli.base import Command, bands_option, index_option, parse_bands, time_option
 
 
 @click.command(
@@ -20,21 +20,8 @@ from gdal_gndc.cli.base import Command, bands_option, parse_bands
     help="By place per CRS unit (dx, dy, mag), the direction of ascent in radians (dir), by time per day (dt), or "
     "how an index changes by time (velocity, acceleration).",
 )
-@click.option(
-    "-t",
-    "--time",
-    "moment",
-    default="0",
-    metavar="TIME",
-    help="A frame index, date or time; the first date by default.",
-)
-@click.option(
-    "--index",
-    type=click.Choice(["ndvi", "evi", "ndwi", "ndmi"]),
-    default="ndvi",
-    show_default=True,
-    help="For velocity and acceleration.",
-)
+@time_option
+@index_option("For velocity and acceleration.")
 @bands_option
 def main(file: str, output: str, mode: str, moment: str, index: str, bands: str | None) -> None:
     """Write the exact derivatives of the cube FILE at a time, one band for each band of the cube.

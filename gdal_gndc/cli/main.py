@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import sys
-from collections.abc import Sequence
-from typing import Any
 
 import click
 
-from gdal_gndc.cli.base import run
+from gdal_gndc.cli.base import Command
 
 # What `gndc --help` says of each command, so that showing it imports none of them.
 COMMANDS = {
@@ -28,7 +25,7 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Command, click.Group):
     """A group that lists its commands from a table and imports each when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -47,19 +44,6 @@ class LazyGroup(click.Group):
         """Write the list of commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
-
-    def main(
-        self,
-        args: Sequence[str] | None = None,
-        prog_name: str | None = None,
-        complete_var: str | None = None,
-        standalone_mode: bool = True,
-        **extra: Any,
-    ) -> Any:
-        """Run, and end with one clear line on stderr and the exit code that belongs to it."""
-        if not standalone_mode:
-            return super().main(args, prog_name, complete_var, False, **extra)
-        sys.exit(run(lambda: super(LazyGroup, self).main(args, prog_name, complete_var, False, **extra)))
 
 
 @click.group(

@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import click
 
-from gdal_gndc.cli.base import Command, bands_option, parse_bands
+from gdal_gndc.cli.base import Command, bands_option, index_option, parse_bands, time_option
 
 
 @click.command(cls=Command, epilog="Example: gndc ndvi cube.gndc -t 2018-06-30 -o ndvi.tif")
 @click.argument("file")
 @click.option("-o", "--output", required=True, metavar="TIF", help="The GeoTIFF to write.")
-@click.option(
-    "-t",
-    "--time",
-    "moment",
-    default="0",
-    metavar="TIME",
-    help="A frame index, date or time; the first date by default.",
-)
-@click.option(
-    "--index",
-    type=click.Choice(["ndvi", "evi", "ndwi", "ndmi"]),
-    default="ndvi",
-    show_default=True,
-    help="Another index.",
-)
+@time_option
+@index_option("Another index.")
 @bands_option
 def main(file: str, output: str, moment: str, index: str, bands: str | None) -> None:
     """Write the NDVI, or another index, of the cube FILE at a time.
