@@ -12,7 +12,7 @@ from gdal_gndc.cli.base import Command
 # What `gndc --help` says of each command, so that showing it imports none of them.
 COMMANDS = {
     "info": "What a cube holds: size, times, bands, chunks, quality.",
-    "encode": "Encode GeoTIFF, netCDF or Zarr stacks into a cube.",
+    "encode": "Encode a stack of GeoTIFFs into a cube.",
     "decompress": "Write a cube's dates, or regular dates, as GeoTIFFs.",
     "sample": "Values at a place, at one time or all.",
     "timeseries": "A pixel's series as CSV.",
