@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+# a file of another run that has not changed for so many seconds is not being written any more
+_STALE = 600
 
 
 @contextmanager
@@ -27,3 +32,17 @@ def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file in the place of ``path`` at once."""
     with replacing(path) as beside:
         beside.write_text(text, "utf-8")
+
+
+def sweep(files: Iterable[Path]) -> None:
+    """Remove what killed runs left of `replacing` these files, unless it may still be written."""
+    names = {(file.parent, file.stem) for file in files}
+    pattern = re.compile(r"\.(?P<stem>.+)\.[0-9a-f]{8}(\.plain)?\.[^.]+")
+    for folder in {folder for folder, _ in names}:
+        for left in folder.glob(".*.*"):
+            found = pattern.fullmatch(left.name)
+            if found is None or (folder, found["stem"]) not in names:
+                continue
+            with suppress(OSError):
+                if time.time() - left.stat().st_mtime > _STALE:
+                    left.unlink()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import PurePath
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -140,6 +140,7 @@ class GNDCDataset(About, Analysis, Exports):
         bands: Bands = None,
         *,
         crs: Any = "EPSG:4326",
+        outside: Literal["raise", "nan"] = "raise",
     ) -> NDArray[np.float32]:
         """Read the pixels that hold points.
 
@@ -150,7 +151,9 @@ class GNDCDataset(About, Analysis, Exports):
         t
             As `read_at_time`; all observations if None.
         crs
-            Of the coordinates; anything rasterio understands. Not used if the cube has none.
+            Of the coordinates; anything pyproj understands. Not used if the cube has none.
+        outside
+            What becomes of points outside the cube: an error, or NaN.
 
         Returns
         -------
@@ -160,27 +163,56 @@ class GNDCDataset(About, Analysis, Exports):
         Raises
         ------
         CoordinateError
-            If a point lies outside the cube.
+            If a point lies outside the cube, and ``outside`` is ``"raise"``.
         """
         x, y = np.broadcast_arrays(np.asarray(lon, np.float64), np.asarray(lat, np.float64))
-        flat_x, flat_y = x.ravel(), y.ravel()
-        if self.crs is not None:
-            from pyproj import Transformer
-
-            to_cube = Transformer.from_crs(crs, self.crs, always_xy=True)
-            flat_x, flat_y = (np.asarray(a) for a in to_cube.transform(flat_x, flat_y))
-        col, row = apply(~self.transform, flat_x, flat_y) if self.transform is not None else (flat_x, -flat_y)
-        inside = (col >= 0) & (col < self.width) & (row >= 0) & (row < self.height)
-        if not inside.all():
-            i = int(np.flatnonzero(~inside)[0])
-            where = f"({x.ravel()[i]:g}, {y.ravel()[i]:g})"
-            raise CoordinateError(f"the point {where} lies outside the cube, whose bounds are {tuple(self.bounds)}")
+        points, inside = self.pixels_at(
+            x.ravel(), y.ravel(), crs=crs, outside="raise" if outside == "raise" else "skip"
+        )
         moments = self._observations if t is None else [self.resolve_time(t)]
-        points = np.floor(np.stack([row, col], axis=1)).astype(np.int64)
-        out = self._series(points, moments, bands)
+        out = np.full((x.size, len(moments), len(self.band_list(bands))), np.nan, np.float32)
+        out[inside] = self._series(points[inside], moments, bands)
         if t is not None:
             out = out[:, 0]
         return out.reshape(x.shape + out.shape[1:])
+
+    def pixels_at(
+        self,
+        x: NDArray[np.float64],
+        y: NDArray[np.float64],
+        *,
+        crs: Any = "EPSG:4326",
+        outside: Literal["raise", "skip"] = "raise",
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return the pixels (N, 2), rows and columns, that hold points (N,), and which of these lie in the cube (N,).
+
+        Raises
+        ------
+        CoordinateError
+            If ``crs`` is none, or a point lies outside and ``outside`` is ``"raise"``; with ``"skip"`` its pixel is
+            (-1, -1).
+        """
+        to_x, to_y = x, y
+        if self.crs is not None:
+            from pyproj import Transformer
+            from pyproj.exceptions import CRSError
+
+            try:
+                to_cube = Transformer.from_crs(crs, self.crs, always_xy=True)
+            except CRSError as error:
+                raise CoordinateError(f"{crs!r} is not a CRS: {error}") from None
+            to_x, to_y = (np.asarray(a) for a in to_cube.transform(x, y))
+        col, row = apply(~self.transform, to_x, to_y) if self.transform is not None else (to_x, -to_y)
+        inside = (col >= 0) & (col < self.width) & (row >= 0) & (row < self.height)
+        if outside == "raise" and not inside.all():
+            i = int(np.flatnonzero(~inside)[0])
+            where = f"({x[i]:g}, {y[i]:g})"
+            bounds = ", ".join(f"{v:.10g}" for v in self.bounds)
+            raise CoordinateError(
+                f"the point {where} lies outside the cube, whose bounds in {self._crs_name()} are ({bounds})"
+            )
+        pixels = np.where(inside[:, None], np.stack([row, col], axis=1), -1.0)
+        return np.floor(pixels).astype(np.int64), inside
 
     def pixel_series(self, row: int, col: int, bands: Bands = None) -> NDArray[np.float32]:
         """Read one pixel at all observations: (T, C), the values of `read` there, but for float32 rounding.
@@ -208,9 +240,12 @@ class GNDCDataset(About, Analysis, Exports):
         """
         return self._series(np.asarray(points), self._observations, bands)
 
-    def series_at(self, points: ArrayLike, times: Sequence[MomentLike], bands: Bands = None) -> NDArray[np.float32]:
+    def series_at(
+        self, points: ArrayLike, times: Sequence[MomentLike | Moment], bands: Bands = None
+    ) -> NDArray[np.float32]:
         """Read pixels (N, 2) at any moments: (N, len(times), C); times as in `read_at_time`."""
-        return self._series(np.asarray(points), [self.resolve_time(t) for t in times], bands)
+        moments = [t if isinstance(t, Moment) else self.resolve_time(t) for t in times]
+        return self._series(np.asarray(points), moments, bands)
 
     # -- parts shared by every road ------------------------------------------------------------------------------
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from rasterio.io import MemoryFile
 
     from gdal_gndc.dataset import Box, GNDCDataset
+    from gdal_gndc.export import RasterOptions
+    from gdal_gndc.export_nd import CubeOptions
     from gdal_gndc.time_axis import MomentLike
+    from gdal_gndc.times import TimeLike
     from gdal_gndc.window import WindowLike
 
 
@@ -52,6 +55,8 @@ class Exports:
         bands: int | str | Sequence[int | str] | None = None,
         *,
         stack_bands: bool = False,
+        bbox: Box | None = None,
+        resolution: float | tuple[float, float] | None = None,
         chunks: Any = None,
     ) -> xr.Dataset:
         """Return the cube as an ``xarray.Dataset`` of dimensions time, y and x, which reads when it is computed.
@@ -64,6 +69,9 @@ class Exports:
             Bands by 0-based index or name; all by default.
         stack_bands
             One variable ``values`` with a dimension ``band`` instead of a variable a band.
+        bbox, resolution
+            A part (min_x, min_y, max_x, max_y) in the cube's CRS, widened to the pixels it touches, and the size of
+            pixels in CRS units, (x, y) or one number: the field is evaluated at their centres.
         chunks
             As in ``xarray.open_dataset``: ``{}`` gives dask arrays of the cube's own chunks.
 
@@ -76,20 +84,15 @@ class Exports:
         """
         from gdal_gndc.xarray_backend import to_xarray
 
-        return to_xarray(self._dataset, times, bands, stack_bands=stack_bands, chunks=chunks)
+        return to_xarray(
+            self._dataset, times, bands, stack_bands=stack_bands, bbox=bbox, resolution=resolution, chunks=chunks
+        )
 
-    def to_tif(
-        self,
-        path: str | os.PathLike[str],
-        t: MomentLike = 0,
-        *,
-        bands: Sequence[int | str] | None = None,
-        format: Literal["tif", "cog"] = "tif",
-    ) -> Path:
+    def to_tif(self, path: str | os.PathLike[str], t: MomentLike = 0, **options: Unpack[RasterOptions]) -> Path:
         """Write one moment as a GeoTIFF; see `gdal_gndc.export.to_tif`."""
         from gdal_gndc.export import to_tif
 
-        return to_tif(self._dataset, path, t, bands=bands, format=format)
+        return to_tif(self._dataset, path, t, **options)
 
     def to_tifs(
         self,
@@ -97,38 +100,38 @@ class Exports:
         *,
         times: Iterable[MomentLike] | None = None,
         every: str | timedelta | None = None,
-        start: str | datetime | None = None,
-        end: str | datetime | None = None,
-        bands: Sequence[int | str] | None = None,
-        format: Literal["tif", "cog"] = "tif",
+        start: TimeLike | None = None,
+        end: TimeLike | None = None,
         overwrite: bool = False,
         progress: bool = True,
+        jobs: int | None = None,
+        **options: Unpack[RasterOptions],
     ) -> list[Path]:
         """Write many moments as GeoTIFFs, all observations by default; see `gdal_gndc.export.to_tifs`."""
         from gdal_gndc.export import to_tifs
 
         return to_tifs(
-            self._dataset, out_dir, times=times, every=every, start=start, end=end, bands=bands, format=format,
-            overwrite=overwrite, progress=progress,
+            self._dataset, out_dir, times=times, every=every, start=start, end=end, overwrite=overwrite,
+            progress=progress, jobs=jobs, **options,
         )  # fmt: skip
 
-    def to_rasterio(self, t: MomentLike = 0, *, bands: Sequence[int | str] | None = None) -> MemoryFile:
+    def to_rasterio(self, t: MomentLike = 0, **options: Unpack[RasterOptions]) -> MemoryFile:
         """Return one moment as a GeoTIFF in memory, a ``rasterio.io.MemoryFile`` that the caller closes."""
         from gdal_gndc.export import to_rasterio
 
-        return to_rasterio(self._dataset, t, bands=bands)
+        return to_rasterio(self._dataset, t, **options)
 
-    def to_netcdf(self, path: str | os.PathLike[str], **options: Any) -> Path:
+    def to_netcdf(self, path: str | os.PathLike[str], **options: Unpack[CubeOptions]) -> Path:
         """Write observations or a regular series as netCDF-4; see `gdal_gndc.export_nd.to_netcdf`."""
         from gdal_gndc.export_nd import to_netcdf
 
         return to_netcdf(self._dataset, path, **options)
 
-    def to_zarr(self, path: str | os.PathLike[str], **options: Any) -> Path:
+    def to_zarr(self, path: str | os.PathLike[str], *, overwrite: bool = False, **options: Unpack[CubeOptions]) -> Path:
         """Write observations or a regular series as a Zarr store; see `gdal_gndc.export_nd.to_zarr`."""
         from gdal_gndc.export_nd import to_zarr
 
-        return to_zarr(self._dataset, path, **options)
+        return to_zarr(self._dataset, path, overwrite=overwrite, **options)
 
     @property
     def _dataset(self) -> GNDCDataset:

@@ -1,70 +1,96 @@
-"""Cubes to GeoTIFFs: written by windows, so that memory stays bounded whatever the size."""
+"""Cubes to GeoTIFFs: one file a moment, several at a time, in bounded memory."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from gdal_gndc.atomic import replacing
-from gdal_gndc.errors import GNDCError
+import numpy as np
+from numpy.typing import NDArray
+
+from gdal_gndc.atomic import sweep
+from gdal_gndc.geotiff import Compression, Format, GeoTIFF, Window
+from gdal_gndc.packing import FileType, Numbers, packing_of
+from gdal_gndc.parallel import job_count, run_all
 from gdal_gndc.selection import band_indices, file_names, select_moments
 from gdal_gndc.time_axis import Moment, MomentLike
-from gdal_gndc.times import format_time
+from gdal_gndc.times import TimeLike, format_time
+from gdal_gndc.vrt.grid import Grid, grid_of
+from gdal_gndc.window import sample_positions
 
 if TYPE_CHECKING:
-    from rasterio.io import DatasetWriter, MemoryFile
+    from rasterio.io import MemoryFile
 
-    from gdal_gndc.dataset import GNDCDataset
+    from gdal_gndc.dataset import Box, GNDCDataset
 
 log = logging.getLogger(__name__)
 
-Format = Literal["tif", "cog"]
+# values that all files being written hold together
+_BYTES = 64 << 20
 
-_TILE = 256
-# One evaluation's output at most, but never less than a row of tiles.
-_STRIP_BYTES = 64 * 2**20
+
+class RasterOptions(TypedDict, total=False):
+    """What the values of an export are, and how a GeoTIFF holds them.
+
+    Attributes
+    ----------
+    bands
+        By 0-based index or name; all by default.
+    bbox
+        (min_x, min_y, max_x, max_y) in the cube's CRS, widened to the pixels it touches.
+    resolution
+        Pixel size in CRS units, or (x, y): the field is evaluated at the centres of such pixels. By default the cube's.
+    dtype, scale, offset, nodata
+        ``float32`` with NaN, or an integer type: see `gdal_gndc.packing.packing_of`.
+    format, compress, overviews
+        See `gdal_gndc.geotiff.GeoTIFF`.
+    """
+
+    bands: Sequence[int | str] | None
+    bbox: Box | None
+    resolution: float | tuple[float, float] | None
+    dtype: FileType
+    scale: Numbers
+    offset: Numbers
+    nodata: float | None
+    format: Format
+    compress: Compression
+    overviews: bool | None
 
 
 def to_tif(
-    dataset: GNDCDataset,
-    path: str | os.PathLike[str],
-    t: MomentLike = 0,
-    *,
-    bands: Sequence[int | str] | None = None,
-    format: Format = "tif",
+    dataset: GNDCDataset, path: str | os.PathLike[str], t: MomentLike = 0, **options: Unpack[RasterOptions]
 ) -> Path:
-    """Write a cube at one moment as a float32 GeoTIFF.
+    """Write a cube at one moment as a GeoTIFF, which appears when it is complete; one that is there is replaced.
 
-    It has the cube's CRS and transform, NaN as nodata, the band names as descriptions, and the time in the
-    tags ``TIFFTAG_DATETIME`` and ``time`` and in ``ACQUISITIONDATETIME`` of the domain IMAGERY. The file
-    appears when it is complete.
+    It has CRS, transform and nodata, names, units, scales and offsets of the bands, the time in ``TIFFTAG_DATETIME``,
+    ``time`` and ``ACQUISITIONDATETIME`` (domain IMAGERY), and where it comes from in ``TIFFTAG_SOFTWARE``,
+    ``GNDC_SOURCE``, ``observed`` and ``frame``.
 
     Parameters
     ----------
-    path
-        The file to write; one that is there is replaced.
     t
         Frame index or time: an observation when it matches one, else the continuous reconstruction.
-    bands
-        Bands by 0-based index or name; all by default.
-    format
-        ``"tif"`` (tiled, deflate) or ``"cog"`` (Cloud Optimized GeoTIFF with overviews).
+    options
+        Those of `RasterOptions`.
 
     Raises
     ------
     TimeError, CoordinateError
-        If the cube has no such moment or band.
+        If the cube has no such moment, band or box.
     GNDCError
-        For another format.
+        For another format or number type, or a scale that does not fit it.
     OSError
         If the file cannot be written.
     """
-    target = Path(path)
-    _write(dataset, target, dataset.resolve_time(t), band_indices(dataset, bands), format)
+    target, moment = Path(path), dataset.resolve_time(t)
+    writer, read = prepare(dataset, **options)
+    writer.write(target, partial(read, moment), tags_of(dataset, moment), moment.time)
     return target
 
 
@@ -74,12 +100,12 @@ def to_tifs(
     *,
     times: Iterable[MomentLike] | None = None,
     every: str | timedelta | None = None,
-    start: str | datetime | None = None,
-    end: str | datetime | None = None,
-    bands: Sequence[int | str] | None = None,
-    format: Format = "tif",
+    start: TimeLike | None = None,
+    end: TimeLike | None = None,
     overwrite: bool = False,
     progress: bool = True,
+    jobs: int | None = None,
+    **options: Unpack[RasterOptions],
 ) -> list[Path]:
     """Write many moments of a cube as GeoTIFFs, and skip those that an earlier run completed.
 
@@ -88,13 +114,16 @@ def to_tifs(
     out_dir
         Folder, made if it is not there.
     times, every, start, end
-        Which moments, as in :func:`gdal_gndc.selection.select_moments`; all observations by default.
-    bands, format
-        As in :func:`to_tif`.
+        Which moments, as in `gdal_gndc.selection.select_moments`; all observations by default.
     overwrite
         Write again also what is there already.
     progress
         Whether to show a progress bar on stderr, if that is a terminal.
+    jobs
+        How many files are written at the same time; by default the number of CPUs, at most 4. Memory does not
+        depend on it.
+    options
+        Those of `RasterOptions`.
 
     Returns
     -------
@@ -104,117 +133,68 @@ def to_tifs(
     Raises
     ------
     TimeError, CoordinateError, GNDCError, OSError
-        As :func:`to_tif`; also if nothing is selected.
+        As `to_tif`; also if nothing is selected.
     """
-    from tqdm import tqdm
-
     folder = Path(out_dir)
-    indices = band_indices(dataset, bands)
+    writer, read = prepare(dataset, jobs=jobs, **options)
     moments = select_moments(dataset, times=times, every=every, start=start, end=end)
-    stem = Path(str(dataset.name)).stem
-    files = [folder / name for name in file_names(stem, moments, ".tif")]
+    files = [folder / name for name in file_names(Path(str(dataset.name)).stem, moments, ".tif")]
     folder.mkdir(parents=True, exist_ok=True)
-    work = list(zip(moments, files, strict=True))
-    hidden = None if progress else True
-    for moment, file in tqdm(work, desc="GeoTIFF", unit="file", disable=hidden, leave=False):
-        if overwrite or not _complete(dataset, file, moment, indices, format):
-            _write(dataset, file, moment, indices, format)
+    sweep(files)
+
+    def write(item: tuple[Moment, Path]) -> None:
+        moment, file = item
+        tags = tags_of(dataset, moment)
+        if overwrite or not writer.is_complete(file, tags):
+            writer.write(file, partial(read, moment), tags, moment.time)
+
+    run_all(write, list(zip(moments, files, strict=True)), jobs=jobs, label="GeoTIFF", unit="file", progress=progress)
     log.info("%d GeoTIFFs of %s in %s", len(files), dataset.name, folder)
     return files
 
 
-def to_rasterio(dataset: GNDCDataset, t: MomentLike = 0, *, bands: Sequence[int | str] | None = None) -> MemoryFile:
+def to_rasterio(dataset: GNDCDataset, t: MomentLike = 0, **options: Unpack[RasterOptions]) -> MemoryFile:
     """Return a cube at one moment as a GeoTIFF in memory, a ``rasterio.io.MemoryFile``.
 
-    The caller closes it. Parameters and errors are those of :func:`to_tif`.
+    The caller closes it. Parameters and errors are those of `to_tif`; ``format`` has no meaning.
     """
-    from rasterio.io import MemoryFile
-
-    moment, indices = dataset.resolve_time(t), band_indices(dataset, bands)
-    memory = MemoryFile(ext=".tif")
-    try:
-        with memory.open(**_profile(dataset, len(indices))) as target:
-            _fill(dataset, target, moment, indices, "tif")
-    except BaseException:
-        memory.close()
-        raise
-    return memory
+    moment = dataset.resolve_time(t)
+    writer, read = prepare(dataset, **options)
+    return writer.in_memory(partial(read, moment), tags_of(dataset, moment), moment.time)
 
 
-def _write(dataset: GNDCDataset, path: Path, moment: Moment, bands: Sequence[int], format: str) -> None:
-    import rasterio
-    import rasterio.shutil
-
-    if format not in ("tif", "cog"):
-        raise GNDCError(f"format is {format!r}; expected 'tif' or 'cog'")
-    with replacing(path) as beside:
-        plain = beside if format == "tif" else beside.with_suffix(".plain.tif")
-        try:
-            with rasterio.open(plain, "w", **_profile(dataset, len(bands))) as target:
-                _fill(dataset, target, moment, bands, format)
-            if plain != beside:
-                options = {"compress": "DEFLATE", "predictor": "YES", "bigtiff": "IF_SAFER"}
-                rasterio.shutil.copy(plain, beside, driver="COG", **options)
-        finally:
-            if plain != beside:
-                plain.unlink(missing_ok=True)
+def prepare(
+    dataset: GNDCDataset, *, jobs: int | None = None, **options: Any
+) -> tuple[GeoTIFF, Callable[[Moment, Window], NDArray[np.float32]]]:
+    """Return what writes GeoTIFFs of a cube, and what reads its windows."""
+    indices = band_indices(dataset, options.pop("bands", None))
+    grid = grid_of(dataset, options.pop("bbox", None), options.pop("resolution", None))
+    packing = packing_of(
+        dataset, indices, **{key: options.pop(key) for key in ("dtype", "scale", "offset", "nodata") if key in options}
+    )
+    names = tuple(dataset.band_names[band] for band in indices)
+    units = tuple(dataset.bands_meta[band].unit for band in indices)
+    share = _BYTES // job_count(jobs)
+    writer = GeoTIFF(grid, dataset.crs, names, units, packing, block_bytes=share, **options)
+    return writer, partial(_read, dataset, indices, *positions(grid))
 
 
-def _profile(dataset: GNDCDataset, count: int) -> dict[str, Any]:
-    profile: dict[str, Any] = {
-        "driver": "GTiff",
-        "dtype": "float32",
-        "width": dataset.width,
-        "height": dataset.height,
-        "count": count,
-        "crs": dataset.crs,
-        "transform": dataset.transform,
-        "nodata": float("nan"),
-        "compress": "deflate",
-        "predictor": 3,
-        "interleave": "band",
-        "bigtiff": "if_safer",
-    }
-    # Tiles of a raster smaller than one would only be padding.
-    if dataset.width >= _TILE and dataset.height >= _TILE:
-        profile.update(tiled=True, blockxsize=_TILE, blockysize=_TILE)
-    return profile
+def positions(grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the pixel coordinates (rows, cols) of a grid's samples."""
+    return sample_positions(grid.window, (grid.height, grid.width))
 
 
-def _fill(dataset: GNDCDataset, target: DatasetWriter, moment: Moment, bands: Sequence[int], format: str) -> None:
-    from rasterio.windows import Window
-
-    for top, rows in _strips(dataset, len(bands)):
-        values = dataset.read_moment(moment, bands=list(bands), window=(0, top, dataset.width, rows))
-        target.write(values.transpose(2, 0, 1), window=Window(0, top, dataset.width, rows))
-    target.descriptions = tuple(dataset.band_names[band] for band in bands)
-    target.update_tags(**_tags(dataset, moment, format))
-    if moment.time is not None:
-        target.update_tags(ns="IMAGERY", ACQUISITIONDATETIME=moment.time.strftime("%Y-%m-%d %H:%M:%S"))
-
-
-def _strips(dataset: GNDCDataset, count: int) -> Iterator[tuple[int, int]]:
-    tile_rows = max(1, _STRIP_BYTES // (dataset.width * count * 4 * _TILE))
-    step = tile_rows * _TILE
-    for top in range(0, dataset.height, step):
-        yield top, min(step, dataset.height - top)
-
-
-def _tags(dataset: GNDCDataset, moment: Moment, format: str) -> dict[str, str]:
-    tags = {
-        "GNDC_SOURCE": _source(dataset),
-        "GNDC_FORMAT": format,
-        "observed": "NO" if moment.frame is None else "YES",
-    }
+def tags_of(dataset: GNDCDataset, moment: Moment) -> dict[str, str]:
+    """Return where a raster comes from and what it is of, as tags."""
+    tags = {"GNDC_SOURCE": source_of(dataset), "observed": "NO" if moment.frame is None else "YES"}
     if moment.frame is not None:
         tags["frame"] = str(moment.frame)
     if moment.time is not None:
-        tags["TIFFTAG_DATETIME"] = moment.time.strftime("%Y:%m:%d %H:%M:%S")
         tags["time"] = format_time(moment.time)
     return tags
 
 
-def _source(dataset: GNDCDataset) -> str:
+def source_of(dataset: GNDCDataset) -> str:
     """Return what tells this version of this file from others: name, size and time of change."""
     path = Path(str(dataset.name))
     if not path.is_file():
@@ -223,18 +203,16 @@ def _source(dataset: GNDCDataset) -> str:
     return f"{path.name} {status.st_size} {status.st_mtime_ns}"
 
 
-def _complete(dataset: GNDCDataset, file: Path, moment: Moment, bands: Sequence[int], format: str) -> bool:
-    """Whether ``file`` is what would be written. It appeared complete, so its tags tell enough."""
-    import rasterio
-    from rasterio.errors import RasterioError
-
-    if not file.is_file():
-        return False
-    try:
-        with rasterio.open(file) as there:
-            tags = there.tags()
-            names = tuple(dataset.band_names[band] for band in bands)
-            wanted = _tags(dataset, moment, format).items()
-            return bool(there.descriptions == names and wanted <= tags.items())
-    except RasterioError:
-        return False
+def _read(
+    dataset: GNDCDataset,
+    bands: Sequence[int],
+    rows: NDArray[np.float64],
+    cols: NDArray[np.float64],
+    moment: Moment,
+    window: Window,
+) -> NDArray[np.float32]:
+    left, top, width, height = window
+    out = np.empty((height, width, len(bands)), np.float32)
+    part = np.ascontiguousarray(rows[top : top + height]), np.ascontiguousarray(cols[left : left + width])
+    dataset.cube.read_grid(moment, *part, bands, out)
+    return out

@@ -1,4 +1,4 @@
-"""Rasters computed from a cube, as GeoTIFFs: an index, a derivative. Written by strips in bounded memory."""
+"""Rasters computed from a cube, as GeoTIFFs: an index, a derivative. Written by blocks in bounded memory."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gdal_gndc.atomic import replacing
 from gdal_gndc.errors import CoordinateError
-from gdal_gndc.times import format_time
+from gdal_gndc.export import tags_of
+from gdal_gndc.geotiff import GeoTIFF, Window
+from gdal_gndc.packing import packing_of
+from gdal_gndc.vrt.grid import grid_of
 
 if TYPE_CHECKING:
     from gdal_gndc.dataset import GNDCDataset
     from gdal_gndc.time_axis import MomentLike
 
 Floats = NDArray[np.float32]
-Window = tuple[int, int, int, int]
 
-_TILE = 256
-# values of a strip at most, but never less than a row of tiles
-_STRIP = 1 << 22
 DERIVATIVES = ("dx", "dy", "mag", "dir", "dt", "velocity", "acceleration")
 
 
@@ -123,29 +121,11 @@ def _write(
     names: Sequence[str],
     description: str,
     compute: Callable[[Window], Floats],
+    **options: Any,
 ) -> Path:
-    import rasterio
-    from rasterio.windows import Window as RasterWindow
-
-    target = Path(path)
-    moment = dataset.resolve_time(t)
-    profile: dict[str, Any] = {
-        "driver": "GTiff", "dtype": "float32", "width": dataset.width, "height": dataset.height,
-        "count": len(names), "crs": dataset.crs, "transform": dataset.transform, "nodata": float("nan"),
-        "compress": "deflate", "predictor": 3, "interleave": "band", "bigtiff": "if_safer",
-    }  # fmt: skip
-    if dataset.width >= _TILE and dataset.height >= _TILE:
-        profile.update(tiled=True, blockxsize=_TILE, blockysize=_TILE)
-    step = max(1, _STRIP // (dataset.width * len(names) * _TILE)) * _TILE
-    with replacing(target) as beside, rasterio.open(beside, "w", **profile) as raster:
-        for top in range(0, dataset.height, step):
-            rows = min(step, dataset.height - top)
-            values = compute((0, top, dataset.width, rows))
-            raster.write(values.transpose(2, 0, 1), window=RasterWindow(0, top, dataset.width, rows))
-        raster.descriptions = tuple(names)
-        tags = {"TIFFTAG_IMAGEDESCRIPTION": description}
-        if moment.time is not None:
-            tags["TIFFTAG_DATETIME"] = moment.time.strftime("%Y:%m:%d %H:%M:%S")
-            tags["time"] = format_time(moment.time)
-        raster.update_tags(**tags)
+    target, moment = Path(path), dataset.resolve_time(t)
+    packing = packing_of(None, range(len(names)))
+    writer = GeoTIFF(grid_of(dataset), dataset.crs, tuple(names), (None,) * len(names), packing, **options)
+    tags = {**tags_of(dataset, moment), "TIFFTAG_IMAGEDESCRIPTION": description}
+    writer.write(target, compute, tags, moment.time)
     return target

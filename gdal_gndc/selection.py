@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from gdal_gndc.errors import CoordinateError, TimeError
 from gdal_gndc.time_axis import Moment, MomentLike
-from gdal_gndc.times import is_date_only, parse_time, time_range
+from gdal_gndc.times import TimeLike, is_date_only, parse_time, time_range
 
 if TYPE_CHECKING:
     from gdal_gndc.dataset import GNDCDataset
@@ -19,8 +19,8 @@ def select_moments(
     *,
     times: Iterable[MomentLike] | None = None,
     every: str | timedelta | None = None,
-    start: str | datetime | None = None,
-    end: str | datetime | None = None,
+    start: TimeLike | None = None,
+    end: TimeLike | None = None,
 ) -> list[Moment]:
     """Return the moments that time options select, in order of time and each once.
 
@@ -117,8 +117,8 @@ def band_indices(dataset: GNDCDataset, bands: Sequence[int | str] | None) -> lis
     return indices
 
 
-def _last_instant(end: str | datetime) -> datetime:
+def _last_instant(end: TimeLike) -> datetime:
     last = parse_time(end)
-    if isinstance(end, str) and is_date_only(end):
+    if (isinstance(end, str) and is_date_only(end)) or (isinstance(end, date) and not isinstance(end, datetime)):
         return last + timedelta(days=1) - timedelta(microseconds=1)
     return last

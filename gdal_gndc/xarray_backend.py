@@ -17,6 +17,8 @@ from gdal_gndc.cache import ByteCache
 from gdal_gndc.dataset import GNDCDataset
 from gdal_gndc.errors import CoordinateError
 from gdal_gndc.time_axis import Moment, MomentLike
+from gdal_gndc.vrt.grid import grid_of
+from gdal_gndc.window import sample_positions
 from gdal_gndc.xarray_coords import axis_blocks, coordinates, dataset_attributes, pixel_positions, variable_attributes
 
 if TYPE_CHECKING:
@@ -160,8 +162,8 @@ class GNDCBackendEntrypoint(BackendEntrypoint):
     description = "Open neural data cubes (.gndc) in xarray"
     url = "https://github.com/gdal-gndc/gdal-gndc"
     open_dataset_parameters = (
-        "filename_or_obj", "drop_variables", "times", "bands", "stack_bands", "backend", "device", "storage_options",
-        "n_threads",
+        "filename_or_obj", "drop_variables", "times", "bands", "stack_bands", "bbox", "resolution", "backend", "device",
+        "storage_options", "n_threads",
     )  # fmt: skip
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
@@ -180,6 +182,8 @@ class GNDCBackendEntrypoint(BackendEntrypoint):
         times: Iterable[MomentLike] | None = None,
         bands: int | str | Sequence[int | str] | None = None,
         stack_bands: bool = False,
+        bbox: tuple[float, float, float, float] | None = None,
+        resolution: float | tuple[float, float] | None = None,
         backend: BackendName = "auto",
         device: DeviceName = "auto",
         storage_options: dict[str, Any] | None = None,
@@ -196,6 +200,10 @@ class GNDCBackendEntrypoint(BackendEntrypoint):
         stack_bands
             One variable ``values`` (time, band, y, x) instead of a variable a band. Reading several bands costs about
             as much as one.
+        bbox
+            (min_x, min_y, max_x, max_y) in the cube's CRS, widened to the pixels it touches.
+        resolution
+            Pixel size in CRS units, (x, y) or one number: the field is evaluated at the centres of such pixels.
         backend, device, storage_options, n_threads
             As in `gdal_gndc.open`.
         """
@@ -205,7 +213,8 @@ class GNDCBackendEntrypoint(BackendEntrypoint):
         dataset = manager.acquire().dataset
         chosen = range(dataset.n_timestamps) if times is None else times
         moments = [dataset.resolve_time(t) for t in chosen]
-        rows, cols = dataset.sample_grid()
+        grid = grid_of(dataset, bbox, resolution)
+        rows, cols = sample_positions(grid.window, (grid.height, grid.width))
         out = build(manager, moments, rows, cols, dataset.band_list(bands), stack_bands=stack_bands)
         out.set_close(manager.close)
         dropped = [drop_variables] if isinstance(drop_variables, str) else list(drop_variables or ())
@@ -263,6 +272,8 @@ def to_xarray(
     bands: int | str | Sequence[int | str] | None = None,
     *,
     stack_bands: bool = False,
+    bbox: tuple[float, float, float, float] | None = None,
+    resolution: float | tuple[float, float] | None = None,
     chunks: Any = None,
 ) -> xr.Dataset:
     """Open a dataset's file in xarray; see `GNDCDataset.to_xarray`."""
@@ -273,6 +284,8 @@ def to_xarray(
         times=None if times is None else list(times),
         bands=bands,
         stack_bands=stack_bands,
+        bbox=bbox,
+        resolution=resolution,
         **dataset.options,
     )
 

@@ -61,7 +61,8 @@ def coordinates(
         numbers = (left, a * step_x, b * step_y, top, d * step_x, e * step_y)
         attributes["GeoTransform"] = " ".join(repr(float(v)) for v in numbers)
         attributes["spatial_ref"] = attributes["crs_wkt"]
-        coords["spatial_ref"] = xr.Variable((), np.int64(0), attributes)
+        attributes["long_name"] = "coordinate reference system"
+        coords["spatial_ref"] = xr.Variable((), np.int32(0), attributes)
     return coords
 
 

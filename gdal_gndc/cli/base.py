@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import IO, Any, TypeVar
 
 import click
@@ -16,11 +17,16 @@ INTERRUPTED = 130
 EXTRAS = {
     "torch": "encode",
     "geopandas": "catalog",
+    "pandas": "catalog",
     "shapely": "catalog",
     "pyarrow": "catalog",
     "duckdb": "catalog",
     "xarray": "xarray",
     "dask": "xarray",
+    "h5netcdf": "xarray",
+    "h5py": "xarray",
+    "zarr": "xarray",
+    "exactextract": "zonal",
 }
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -108,6 +114,56 @@ def index_option(text: str) -> Callable[[F], F]:
     """Add ``--index``; ``text`` is its help."""
     names = click.Choice(["ndvi", "evi", "ndwi", "ndmi"])
     return click.option("--index", type=names, default="ndvi", show_default=True, help=text)
+
+
+def period_options(function: F) -> F:
+    """Add ``--start``, ``--end`` and ``--interval``, which :func:`parse_interval` reads."""
+    added = [
+        click.option("--start", metavar="TIME", help="First time."),
+        click.option("--end", metavar="TIME", help="Last time; a date includes its day."),
+        click.option(
+            "--interval",
+            metavar="DAYS",
+            help="A regular series of this step instead of the observations: 10, or 12h, P1W.",
+        ),
+    ]
+    for option in reversed(added):
+        function = option(function)
+    return function
+
+
+def parse_interval(text: str | None) -> timedelta | None:
+    """Return the step of ``--interval``: a number of days, or a duration with its unit.
+
+    Raises
+    ------
+    click.BadParameter
+        If it is neither.
+    """
+    from gdal_gndc.times import parse_duration
+
+    if text is None:
+        return None
+    try:
+        return parse_duration(f"{text}d" if text.replace(".", "", 1).isdecimal() else text)
+    except GNDCError as error:
+        raise click.BadParameter(str(error), param_hint="'--interval'") from error
+
+
+def parse_numbers(text: str | None, option: str) -> list[float] | None:
+    """Return numbers separated by commas.
+
+    Raises
+    ------
+    click.BadParameter
+        If one is none.
+    """
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a number, or numbers by commas", param_hint=option) from None
 
 
 def bands_option(function: F) -> F:
