@@ -70,7 +70,7 @@ def _table(found: dict[str, Any]) -> str:
         ("Bands", str(shape["bands"])),
         ("Dates", str(shape["time"])),
         ("Bytes", _bytes(found)),
-        ("CRS", found["crs"] or "none"),
+        ("CRS", _crs(found["crs"])),
         ("Bounds", ", ".join(f"{value:.10g}" for value in found["bounds"])),
         ("Pixel", " x ".join(f"{value:.10g}" for value in found["resolution"])),
         ("Times", f"{times[0]} to {times[-1]}" if times else "none"),
@@ -80,6 +80,17 @@ def _table(found: dict[str, Any]) -> str:
     ]
     lines = [f"{label:<10} {text}" for label, text in rows]
     return "\n".join([*lines, "", *_band_lines(found)])
+
+
+def _crs(text: str | None) -> str:
+    """An authority's code as it is, WKT by its name and projection."""
+    if text is None or len(text) < 40:
+        return text or "none"
+    from pyproj import CRS
+
+    crs = CRS.from_user_input(text)
+    parts = [crs.name, crs.coordinate_operation.method_name if crs.coordinate_operation else "unknown"]
+    return ", ".join(part for part in parts if part != "unknown") or "without a name"
 
 
 def _bytes(found: dict[str, Any]) -> str:

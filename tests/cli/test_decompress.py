@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,3 +109,64 @@ def test_wrong_options(gndc: Gndc, cube: Path, tmp_path: Path) -> None:
     assert gndc("decompress", "-i", cube, "-o", out, "--format", "png").exit_code == 2
     assert gndc("decompress", "-i", cube, "-o", out, "--start", "2029-01-01").exit_code == 1
     assert not out.exists()
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a.nc", []), ("a.zarr", []), ("a", ["--format", "zarr"])])
+def test_one_file_of_all_times(gndc: Gndc, cube: Path, tmp_path: Path, name: str, kind: list[str]) -> None:
+    xarray = pytest.importorskip("xarray")
+    out = tmp_path / "out" / name
+    out.parent.mkdir()
+    options = ["--start", "2020-02-01", "--end", "2020-02-25", "--interval", "12d", "--bands", "T,B2", *kind]
+    result = gndc("decompress", "-i", cube, "-o", out, *options)
+    assert (result.exit_code, result.output) == (0, f"{out}\n")
+    assert list(out.parent.iterdir()) == [out]
+    engine = "h5netcdf" if name == "a.nc" else "zarr"
+    with gdal_gndc.open(cube) as dataset, xarray.open_dataset(out, engine=engine) as data:
+        assert set(data.data_vars) == {"T", "B2"}
+        assert data.sizes["time"] == 3
+        assert_array_equal(data["T"][1], dataset.read_at_time("2020-02-13", bands="T")[..., 0])
+    result = gndc("decompress", "-i", cube, "-o", out, *options)
+    assert result.exit_code == 1
+    assert result.stderr == f"gndc: {out}: it is there already; --overwrite replaces it\n"
+    assert gndc("decompress", "-i", cube, "-o", out, *options, "--overwrite").exit_code == 0
+
+
+def test_integers_of_a_part(gndc: Gndc, cube: Path, tmp_path: Path) -> None:
+    out = tmp_path / "tifs"
+    box = ["--bbox", 400000, 5299600, 400600, 5300000, "--resolution", "20,10"]
+    options = ["--dtype", "int16", "--scale", "0.001,0.01", "--offset", "0.5", "--bands", "B2,T", "--end", "2020-01-04"]
+    result = gndc("decompress", "-i", cube, "-o", out, *box, *options, "--compress", "zstd", "--nodata", -1, "--json")
+    assert result.exit_code == 0, result.output
+    (file,) = json.loads(result.output)
+    with gdal_gndc.open(cube) as dataset, rasterio.open(file) as raster:
+        assert tuple(raster.bounds) == (400000, 5299600, 400600, 5300000)
+        assert (raster.res, raster.dtypes, raster.nodata) == ((20, 10), ("int16", "int16"), -1)
+        assert (raster.scales, raster.offsets) == ((0.001, 0.01), (0.5, 0.5))
+        assert raster.profile["compress"] == "zstd"
+        expected = dataset.read(0, ["B2", "T"], bbox=tuple(raster.bounds), out_shape=raster.shape)
+        for band, scale in enumerate(raster.scales):
+            held = raster.read(band + 1) * scale + 0.5
+            low, high = (n * scale + 0.5 for n in (-32768, 32767))
+            assert np.abs(held - np.clip(expected[..., band], low, high)).max() <= scale * 0.5001 + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        (["-o", "a.nc", "--overviews"], 2, "are for GeoTIFFs, not for nc"),
+        (["-o", "a.zarr", "--compress", "zstd"], 2, "are for GeoTIFFs, not for zarr"),
+        (["-o", "t", "--scale", "big"], 2, "'big' is not a number"),
+        (["-o", "t", "--resolution", "1,2,3"], 2, "expected 10 or 10,20"),
+        (["-o", "t", "--interval", "often"], 2, "not a duration"),
+        (["-o", "t", "--scale", "0.1"], 1, "scale and offset are for integer types"),
+        (["-o", "t", "--jobs", "0"], 2, "--jobs"),
+    ],
+)
+def test_options_that_do_not_go_together(
+    gndc: Gndc, cube: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], code: int, says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = gndc("decompress", "-i", cube, *options)
+    assert result.exit_code == code
+    assert says in result.stderr
+    assert names(tmp_path) == ["cube.gndc"]

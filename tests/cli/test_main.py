@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import ast
 import re
 import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,6 +99,44 @@ def test_a_missing_extra_is_named(gndc: Gndc, cube: Path, monkeypatch: pytest.Mo
     result = gndc("info", cube)
     assert result.exit_code == 1
     assert result.stderr == "gndc: this needs torch, which is not installed: pip install 'gdal-gndc[encode]'\n"
+
+
+def test_every_library_that_an_extra_brings_is_named() -> None:
+    """No module is imported that neither the package itself brings nor `EXTRAS` tells how to install."""
+    root = Path(base.__file__).parents[2]
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    brought = {name: {_distribution(r) for r in rs} for name, rs in project["optional-dependencies"].items()}
+    always = {_distribution(requirement) for requirement in project["dependencies"]}
+    # brought along by a dependency of the package, or by what the extra brings
+    along = {"affine": "rasterio", "pandas": "geopandas", "h5py": "h5netcdf", "_cffi_backend": "cffi"}
+    places = [*(root / "gdal_gndc").rglob("*.py"), *(root / "catalog").rglob("*.py")]
+    found = {name for place in places for name in _imports(place.read_text())} - set(sys.stdlib_module_names)
+    found -= {"gdal_gndc", "osgeo"}
+    assert {"h5netcdf", "zarr", "exactextract", "geopandas", "torch"} <= found
+    for name in found:
+        if along.get(name, name) in always:
+            continue
+        assert name in base.EXTRAS, f"{name} is in no dependency, and no message tells how to get it"
+        assert brought[base.EXTRAS[name]] & {name, along.get(name)}, f"{base.EXTRAS[name]} does not bring {name}"
+    for name, extra in base.EXTRAS.items():
+        said = base.explain(ModuleNotFoundError(f"No module named '{name}'", name=f"{name}.part"))
+        assert said == f"this needs {name}, which is not installed: pip install 'gdal-gndc[{extra}]'"
+
+
+def _distribution(requirement: str) -> str:
+    found = re.match(r"[\w-]+", requirement)
+    assert found is not None
+    return found[0].lower()
+
+
+def _imports(source: str) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.partition(".")[0])
+    return names
 
 
 def raising(error: BaseException) -> click.Command:
