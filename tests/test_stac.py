@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -92,6 +94,56 @@ def test_the_core_schema_holds(name):
     item["properties"]["start_datetime"] = 5
     with pytest.raises(pystac.STACValidationError):
         pystac.Item.from_dict(item).validate()
+
+
+def test_pystacs_extensions_read_it(real_cube):
+    pystac = pytest.importorskip("pystac")
+    from pystac.extensions.datacube import DatacubeExtension, DimensionType
+    from pystac.extensions.projection import ProjectionExtension
+
+    with gdal_gndc.open(real_cube) as dataset:
+        item = pystac.Item.from_dict(stac_item(dataset))
+        place = ProjectionExtension.ext(item)
+        assert (place.code, place.shape, place.transform) == ("EPSG:32631", [64, 64], list(dataset.transform)[:6])
+        assert place.bbox == list(dataset.bounds)
+        found = DatacubeExtension.ext(item)
+        assert {name: d.dim_type for name, d in found.dimensions.items()} == {
+            "time": DimensionType.TEMPORAL, "y": DimensionType.SPATIAL, "x": DimensionType.SPATIAL, "bands": "bands"
+        }  # fmt: skip
+        assert found.dimensions["x"].extent == [501360, 502000]
+        assert found.dimensions["x"].reference_system == 32631
+        assert list(found.variables) == dataset.band_names
+        assert found.variables["B08"].dimensions == ["time", "y", "x"]
+
+
+@pytest.mark.parametrize("name", ["basic_i8dec", "notemporal_t1_block", "sensors", "real"])
+def test_the_extensions_schemas_hold(name, real_cube):
+    """Against the published schemas, EXTENSION/VERSION/schema.json, in a folder that GNDC_STAC_SCHEMAS names."""
+    folder = os.environ.get("GNDC_STAC_SCHEMAS")
+    if not folder:
+        pytest.skip(
+            "GNDC_STAC_SCHEMAS names no folder with the schemas of the STAC extensions; they are on the web only"
+        )
+    pystac = pytest.importorskip("pystac")
+    from pystac.validation.stac_validator import JsonSchemaSTACValidator
+
+    with gdal_gndc.open(real_cube if name == "real" else CASES / f"{name}.gndc") as dataset:
+        item = stac_item(dataset)
+    validator = JsonSchemaSTACValidator()
+    for uri in item["stac_extensions"]:
+        path = Path(folder, *uri.split("/")[-3:])
+        validator.schema_cache[uri] = json.loads(path.read_text())
+    # only for a CRS given as PROJJSON, which ours are not
+    for version in ("v0.4", "v0.7"):
+        validator.schema_cache[f"https://proj.org/schemas/{version}/projjson.schema.json"] = {
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "not": {},
+        }
+    checked = pystac.Item.from_dict(item).validate(validator=validator)
+    assert len(checked) == 1 + len(item["stac_extensions"])
+    item["properties"]["cube:dimensions"]["x"]["extent"] = "wide"
+    with pytest.raises(pystac.STACValidationError):
+        pystac.Item.from_dict(item).validate(validator=validator)
 
 
 def test_the_command(tmp_path):

@@ -154,6 +154,35 @@ def test_dask_processes(values):
         np.testing.assert_allclose(found, values[..., 1].mean(0), rtol=1e-5)
 
 
+def test_distributed_workers(values, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with (
+        distributed.LocalCluster(local_directory=str(tmp_path), **options) as cluster,
+        distributed.Client(cluster) as client,
+        xr.open_dataset(BLENDED, engine="gndc", chunks={}) as data,
+    ):
+        assert len(data["LAI"].data.dask.layers) >= 1
+        pids = client.run(lambda: __import__("os").getpid())
+        assert len(set(pids.values())) == 2
+        np.testing.assert_array_equal(data["LAI"].compute(), values[..., 1])
+        mean = data.to_array("band").mean(("y", "x")).compute()
+        np.testing.assert_allclose(mean, np.nanmean(values, axis=(1, 2)).T, rtol=1e-4)
+
+
+def test_a_dask_block_reads_its_own_chunk_only():
+    pytest.importorskip("dask")
+    with xr.open_dataset(BLENDED, engine="gndc", chunks={}) as data:
+        lai = data["LAI"].data
+        chunks = data.gndc.dataset.cube.container.manifest.chunks
+        assert lai.numblocks == (1, 2, 2)
+        # one corner, away from the seams where neighbours are blended
+        data["LAI"].isel(y=slice(0, 16), x=slice(0, 16)).compute(scheduler="synchronous")
+        assert data.gndc.dataset.cache_info()["chunks"].items == 1
+        lai.compute(scheduler="synchronous")
+        assert data.gndc.dataset.cache_info()["chunks"].items == len(chunks)
+
+
 def test_pickling_by_path(data, values, monkeypatch, tmp_path):
     frozen = pickle.dumps(data)
     monkeypatch.chdir(tmp_path)
@@ -240,6 +269,57 @@ def test_rioxarray_sees_where_it_is(data, cube):
     with np.errstate(invalid="ignore"):
         small = data[["LAI"]].isel(time=0).rio.reproject("EPSG:4326")
     assert small.rio.crs.to_epsg() == 4326
+    west, south, east, north = small.rio.bounds()
+    assert west < 13.665 < east
+    assert south < 47.85 < north
+    frame = cube.read(0, "LAI")
+    known = small["LAI"].values[np.isfinite(small["LAI"].values)]
+    assert known.size > 0.5 * frame.size
+    # the nearest pixel, as rioxarray takes it
+    assert np.isin(known, frame).all()
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # affine 3 says so of rioxarray
+def test_rioxarray_clips_by_a_polygon(data, cube):
+    pytest.importorskip("rioxarray")
+    shapely = pytest.importorskip("shapely")
+    features = pytest.importorskip("rasterio.features")
+    left, _, _, top = cube.bounds
+    zone = shapely.Polygon([(left + 105, top - 405), (left + 405, top - 355), (left + 255, top - 105)])
+    clipped = data[["LAI"]].isel(time=[1, 4]).rio.clip([zone], crs=cube.crs)
+    rows, cols = slice(10, 41), slice(10, 41)
+    inside = features.geometry_mask([zone], (61, 83), cube.transform, invert=True)
+    box = np.argwhere(inside)
+    (r0, c0), (r1, c1) = box.min(axis=0), box.max(axis=0) + 1
+    assert 10 <= r0 < r1 <= rows.stop
+    assert 10 <= c0 < c1 <= cols.stop
+    for i, t in enumerate((1, 4)):
+        expected = np.where(inside, cube.read(t, "LAI")[..., 0], np.nan)[r0:r1, c0:c1]
+        np.testing.assert_array_equal(clipped["LAI"][i], expected)
+
+
+def test_what_bands_are(tmp_path):
+    with xr.open_dataset(CASES / "basic_i8dec.gndc") as data, gdal_gndc.open(CASES / "basic_i8dec.gndc") as cube:
+        assert data["LAI"].attrs["units"] == "m^2/m^2"
+        assert data["B2"].attrs["wavelength"] == 490
+        assert data["B2"].attrs["wavelength_units"] == "nm"
+        for band in cube.bands_meta:
+            assert data[band.name].attrs["long_name"] == (band.description or band.name)
+            assert data[band.name].encoding["grid_mapping"] == "spatial_ref"
+            assert data[band.name].encoding["dtype"] == np.float32
+        assert data.spatial_ref.attrs["crs_wkt"].startswith("PROJCRS")
+        assert data.spatial_ref.attrs["spatial_ref"] == data.spatial_ref.attrs["crs_wkt"]
+
+
+def test_a_part_at_another_resolution(cube):
+    left, _, _, top = cube.bounds
+    box = (left + 100, top - 300, left + 400, top - 100)
+    with xr.open_dataset(BLENDED, engine="gndc", bbox=box) as data:
+        np.testing.assert_array_equal(data["LAI"][3], cube.read(3, "LAI", bbox=box)[..., 0])
+        assert (data.x[0], data.y[0]) == (left + 105, top - 105)
+    with cube.to_xarray(bbox=box, resolution=(5, 20), stack_bands=True) as data:
+        assert dict(data.sizes) == {"time": 7, "band": 2, "y": 10, "x": 60}
+        _close(data["values"][3, 1], cube.read(3, "LAI", bbox=box, out_shape=(10, 60))[..., 0])
 
 
 def test_round_trip_through_netcdf(data, cube, values, tmp_path):
