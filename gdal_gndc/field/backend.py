@@ -53,24 +53,29 @@ def choose_backend(backend: BackendName = "auto", device: DeviceName = "auto") -
         raise DeviceError(f"backend {backend!r}, expected auto, native, torch or numpy")
     if device not in ("auto", "cpu", "cuda"):
         raise DeviceError(f"device {device!r}, expected auto, cpu or cuda")
-    chosen = backend
+    chosen, why = backend, "as asked"
     if backend == "auto":
         chosen = "torch" if device == "cuda" else "native"
+        asked = "the default" if device == "auto" else f"device={device!r}"
+        why = {
+            "native": f"auto, {asked}: the compiled core needs no torch; device='cuda' takes torch",
+            "torch": f"auto, {asked}: the compiled core has no CUDA",
+        }[chosen]
     if chosen != "torch" and device == "cuda":
         raise DeviceError(f"backend {backend!r} runs on the CPU only; use backend='torch' for device='cuda'")
     if chosen == "native":
         isa = ffi.string(lib.gndc_isa()).decode()
-        log.info("backend native (%s): the compiled core, %d threads", isa, lib.gndc_threads())
+        log.info("backend native (%s) on cpu, %d threads (%s)", isa, lib.gndc_threads(), why)
         return Backend("native", "cpu")
     if chosen == "numpy":
         from gdal_gndc.field.reference import grid as reference_grid
 
-        log.info("backend numpy: the slow reference")
+        log.info("backend numpy on cpu, the slow reference (%s)", why)
         return Backend("numpy", "cpu", reference_grid)
     if importlib.util.find_spec("torch") is None:
         raise DeviceError("backend 'torch' needs PyTorch: pip install 'gdal-gndc[encode]'")
     from gdal_gndc.field.torch import grid_on
 
     name, grid = grid_on(device)
-    log.info("backend torch on %s", name)
+    log.info("backend torch on %s (%s)", name, why)
     return Backend("torch", name, grid)
