@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdal_gndc.errors import CoordinateError, TimeError
-from gdal_gndc.indices import bands_of, index_named
+from gdal_gndc.indices import RatioIndex, bands_of, index_named
 from gdal_gndc.time_axis import Moment, MomentLike
 from gdal_gndc.times import parse_duration, parse_time
 
@@ -39,8 +39,9 @@ def climatology(
     day: str | datetime,
     bands: int | str | Sequence[int | str] | None = None,
     *,
-    index: str | None = None,
+    index: str | RatioIndex | None = None,
     spread: str | timedelta | None = None,
+    years: Sequence[int] | None = None,
     window: WindowLike | None = None,
     bbox: Box | None = None,
     out_shape: tuple[int, int] | None = None,
@@ -57,9 +58,11 @@ def climatology(
     bands
         By index or name, all by default; for ``index`` those it takes, in its order.
     index
-        ``ndvi``, ``evi``, ``ndwi`` or ``ndmi`` instead of bands: C is 1.
+        ``ndvi``, ``evi``, ``ndwi``, ``ndmi`` or a `RatioIndex` instead of bands: C is 1.
     spread
         Take the mean of five times from this much before to this much after as the value of a year.
+    years
+        The baseline; by default all years of the cube that hold the day.
     window, bbox, out_shape
         As `GNDCDataset.read`.
 
@@ -70,7 +73,7 @@ def climatology(
     CoordinateError
         If a band, index or place is not there.
     """
-    days = _days(dataset, parse_time(day))
+    days = _days(dataset, parse_time(day), years)
     half = timedelta(0) if spread is None else parse_duration(spread)
     steps = [half * f for f in ((0.0,) if spread is None else (-1.0, -0.5, 0.0, 0.5, 1.0))]
     times = dataset.timestamps
@@ -92,9 +95,10 @@ def anomaly(
     t: MomentLike = 0,
     bands: int | str | Sequence[int | str] | None = None,
     *,
-    index: str | None = None,
+    index: str | RatioIndex | None = None,
     standardised: bool = False,
     spread: str | timedelta | None = None,
+    years: Sequence[int] | None = None,
     window: WindowLike | None = None,
     bbox: Box | None = None,
     out_shape: tuple[int, int] | None = None,
@@ -102,7 +106,7 @@ def anomaly(
     """Return the field at a moment minus its `climatology` of that day: (H, W, C).
 
     Both are the continuous reconstruction, without residuals, so that like is compared with like. The moment's own
-    year is part of the mean. Parameters and errors are those of `climatology`.
+    year is part of the mean, unless ``years`` leaves it out. Parameters and errors are those of `climatology`.
 
     Parameters
     ----------
@@ -114,7 +118,15 @@ def anomaly(
         raise TimeError("the frames of this cube have no dates, so it has no days of the year")
     rows, cols = dataset.sample_grid(window, bbox, out_shape)
     usual = climatology(
-        dataset, moment.time, bands, index=index, spread=spread, window=window, bbox=bbox, out_shape=out_shape
+        dataset,
+        moment.time,
+        bands,
+        index=index,
+        spread=spread,
+        years=years,
+        window=window,
+        bbox=bbox,
+        out_shape=out_shape,
     )
     here = _values(dataset, Moment(None, moment.time), rows, cols, bands, index)
     out = here - usual.mean
@@ -130,7 +142,7 @@ def _values(
     rows: NDArray[np.float64],
     cols: NDArray[np.float64],
     bands: int | str | Sequence[int | str] | None,
-    index: str | None,
+    index: str | RatioIndex | None,
 ) -> Floats:
     from gdal_gndc.derivatives import grid_tangents
 
@@ -139,12 +151,12 @@ def _values(
     formula = index_named(index)
     given = [bands] if isinstance(bands, int | str) else bands
     if given is not None and len(given) != len(formula.roles):
-        raise CoordinateError(f"{len(given)} bands for {index}, expected {', '.join(formula.roles)}")
+        raise CoordinateError(f"{len(given)} bands for {formula.name}, expected {', '.join(formula.roles)}")
     values = grid_tangents(dataset, moment, rows, cols, bands_of(dataset, formula, given), "")[0]
     return np.asarray(formula(np.moveaxis(values, -1, 0)))[..., None]
 
 
-def _days(dataset: GNDCDataset, day: datetime) -> list[datetime]:
+def _days(dataset: GNDCDataset, day: datetime, years: Sequence[int] | None = None) -> list[datetime]:
     times = dataset.timestamps
     if not times:
         raise TimeError("the frames of this cube have no dates, so it has no days of the year")
@@ -153,10 +165,11 @@ def _days(dataset: GNDCDataset, day: datetime) -> list[datetime]:
     for year in range(first.year, last.year + 1):
         leap = day.month == 2 and day.day == 29 and not _is_leap(year)
         date = day.replace(year=year, day=28) if leap else day.replace(year=year)
-        if first <= date <= last:
+        if first <= date <= last and (years is None or year in years):
             found.append(date)
     if not found:
-        raise TimeError(f"no year of the cube's times, {first} to {last}, holds the {day:%d %B}")
+        among = "" if years is None else f" among {', '.join(str(y) for y in years)}"
+        raise TimeError(f"no year of the cube's times, {first} to {last},{among} holds the {day:%d %B}")
     return found
 
 

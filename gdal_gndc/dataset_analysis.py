@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdal_gndc.errors import CoordinateError
-from gdal_gndc.indices import INDICES, bands_of, index_named
+from gdal_gndc.indices import INDICES, RatioIndex, bands_of, index_named
 from gdal_gndc.times import parse_duration
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ class Analysis:
         window: WindowLike | None = ...,
         bbox: Box | None = ...,
         out_shape: tuple[int, int] | None = ...,
+        *,
+        metric: bool = ...,
     ) -> tuple[Floats, Floats]: ...
 
     @overload
@@ -115,6 +117,8 @@ class Analysis:
         window: WindowLike | None = ...,
         bbox: Box | None = ...,
         out_shape: tuple[int, int] | None = ...,
+        *,
+        metric: bool = ...,
     ) -> Floats: ...
 
     def gradient(
@@ -125,6 +129,8 @@ class Analysis:
         window: WindowLike | None = None,
         bbox: Box | None = None,
         out_shape: tuple[int, int] | None = None,
+        *,
+        metric: bool = False,
     ) -> Floats | tuple[Floats, Floats]:
         """Return the spatial gradient of the field, in value per unit of the CRS.
 
@@ -138,6 +144,10 @@ class Analysis:
             ``spatial``: (dx, dy); ``dx`` or ``dy``: one of them, towards growing x (east) and y (north) of the
             CRS; ``mag``: the slope, hypot(dx, dy); ``dir``: the direction of ascent atan2(dy, dx) in radians, 0
             towards growing x and pi/2 towards growing y, NaN where the field is flat.
+        metric
+            In value per metre, also in a CRS of degrees or feet: by the CRS' unit, and in degrees by the radii of
+            curvature of its ellipsoid. Without it, ``mag`` and ``dir`` in degrees take a degree of longitude for as
+            long as one of latitude.
 
         Returns
         -------
@@ -147,15 +157,20 @@ class Analysis:
         Raises
         ------
         CoordinateError
-            Also for another mode.
+            Also for another mode, or ``metric`` where the cube has no CRS.
         """
-        from gdal_gndc.derivatives import check_mode, gradient_of, grid_tangents
+        from gdal_gndc.derivatives import check_mode, gradient_of, grid_tangents, metres
 
         check_mode(mode)
         axes = mode[1] if mode in ("dx", "dy") else "xy"
         dataset = self._dataset
         rows, cols = dataset.sample_grid(window, bbox, out_shape)
         found = grid_tangents(dataset, dataset.resolve_time(t), rows, cols, dataset.band_list(bands), axes)
+        if metric:
+            along_x, along_y = metres(dataset, rows, cols)
+            lengths = {"x": along_x[..., None], "y": along_y[..., None]}
+            for i, axis in enumerate(axes):
+                found[1 + i] /= lengths[axis]
         if mode == "spatial":
             return found[1], found[2]
         return found[1] if len(axes) == 1 else gradient_of(found[1], found[2], mode)
@@ -197,7 +212,7 @@ class Analysis:
         window: WindowLike | None = None,
         bbox: Box | None = None,
         *,
-        index: str = "ndvi",
+        index: str | RatioIndex = "ndvi",
         bands: Sequence[int | str] | None = None,
         step: str | timedelta | None = None,
         out_shape: tuple[int, int] | None = None,
@@ -213,8 +228,8 @@ class Analysis:
         red_idx, nir_idx
             As in `ndvi`.
         index, bands
-            Another index than NDVI (``evi``, ``ndwi``, ``ndmi``), and its bands in the order of its method; for a
-            band itself see `derivative`.
+            Another index than NDVI (``evi``, ``ndwi``, ``ndmi``, or a `RatioIndex` of your own), and its bands in the
+            order of its roles; for a band itself see `derivative`.
         step
             For order 2: a duration such as ``"16d"``; by default the median time between observations.
 
@@ -233,10 +248,10 @@ class Analysis:
         given: Sequence[Band] = bands if bands is not None else [None] * len(formula.roles)
         if red_idx is not None or nir_idx is not None:
             if formula.roles[:2] != ("red", "nir") or bands is not None:
-                raise CoordinateError(f"red_idx and nir_idx do not name the bands of {index}; use bands=")
+                raise CoordinateError(f"red_idx and nir_idx do not name the bands of {formula.name}; use bands=")
             given = [red_idx, nir_idx, *([None] * (len(formula.roles) - 2))]
         if len(given) != len(formula.roles):
-            raise CoordinateError(f"{len(given)} bands for {index}, expected {', '.join(formula.roles)}")
+            raise CoordinateError(f"{len(given)} bands for {formula.name}, expected {', '.join(formula.roles)}")
         dataset = self._dataset
         chosen = bands_of(dataset, formula, given)
         moment = dataset.resolve_time(t)

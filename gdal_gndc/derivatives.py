@@ -17,6 +17,7 @@ from gdal_gndc.errors import CoordinateError, TimeError
 from gdal_gndc.indices import RatioIndex
 from gdal_gndc.time_axis import Moment
 from gdal_gndc.times import to_seconds
+from gdal_gndc.window import apply
 
 if TYPE_CHECKING:
     from affine import Affine
@@ -73,6 +74,36 @@ def gradient_of(dx: Floats, dy: Floats, mode: GradientMode) -> Floats:
     direction = np.arctan2(dy, dx)
     direction[(dx == 0) & (dy == 0)] = np.nan
     return direction
+
+
+def metres(dataset: GNDCDataset, rows: Doubles, cols: Doubles) -> tuple[Floats, Floats]:
+    """Return the metres in a unit of x and of y of the cube's CRS at the points of a grid, (R, K) or (1, 1) each.
+
+    In a geographic CRS by the radii of curvature of its ellipsoid, in the prime vertical times the cosine of the
+    latitude, and in the meridian; else by the CRS' unit. What a projection stretches is left as it is.
+
+    Raises
+    ------
+    CoordinateError
+        If the cube has no CRS or no transform.
+    """
+    from pyproj import CRS
+
+    if dataset.crs is None or dataset.transform is None:
+        raise CoordinateError("the cube has no CRS or no transform, so its units are not known")
+    crs = CRS.from_user_input(dataset.crs)
+    unit = float(crs.axis_info[0].unit_conversion_factor) if crs.axis_info else 1.0
+    if not crs.is_geographic or crs.ellipsoid is None:
+        length = np.full((1, 1), unit, np.float32)
+        return length, length
+    _, latitude = apply(dataset.transform, cols[None, :], rows[:, None])
+    phi = latitude * unit  # radians
+    a, b = crs.ellipsoid.semi_major_metre, crs.ellipsoid.semi_minor_metre
+    squared = 1 - (b / a) ** 2
+    curve = 1 - squared * np.sin(phi) ** 2
+    along_x = a / np.sqrt(curve) * np.cos(phi) * unit
+    along_y = a * (1 - squared) / curve**1.5 * unit
+    return along_x.astype(np.float32), along_y.astype(np.float32)
 
 
 def index_rate(

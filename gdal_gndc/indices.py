@@ -120,14 +120,16 @@ def compute_ndmi(nir: ArrayLike, swir: ArrayLike, *, nodata: float | None = None
     return INDICES["ndmi"]([nir, swir], nodata)
 
 
-def index_named(name: str) -> RatioIndex:
-    """Return an index by its name, in any case.
+def index_named(name: str | RatioIndex) -> RatioIndex:
+    """Return an index by its name, in any case; one that is an index already is itself.
 
     Raises
     ------
     CoordinateError
         If there is none.
     """
+    if isinstance(name, RatioIndex):
+        return name
     if (index := INDICES.get(name.lower())) is None:
         raise CoordinateError(f"no index {name!r}, expected one of {', '.join(INDICES)}")
     return index

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdal_gndc.errors import CoordinateError, TimeError
-from gdal_gndc.indices import bands_of, index_named
+from gdal_gndc.indices import RatioIndex, bands_of, index_named
 from gdal_gndc.time_axis import Moment
 from gdal_gndc.times import TimeLike, parse_duration, parse_time, time_range
 
@@ -65,7 +65,7 @@ def phenology(
     start: TimeLike | None = None,
     end: TimeLike | None = None,
     *,
-    index: str = "ndvi",
+    index: str | RatioIndex = "ndvi",
     bands: Sequence[int | str | None] | None = None,
     method: Method = "amplitude",
     threshold: float = 0.5,
@@ -86,7 +86,7 @@ def phenology(
     method
         ``amplitude``: start and end where the curve last rises, and first falls, through ``threshold`` of the way from
         the lowest value on that side to the peak (the seasonal amplitude of Jonsson and Eklundh 2004).
-        ``velocity``: where it rises and falls fastest, to within ``step``.
+        ``velocity``: where it rises and falls fastest.
     threshold
         Above 0 and below 1.
     step
@@ -233,7 +233,7 @@ def _rise(
     low = np.where(before, v, np.inf).min(axis=0)
     j = np.arange(v.shape[1])
     if method == "velocity":
-        return np.where(before, d, -np.inf).argmax(axis=0).astype(np.float64), low
+        return _fastest(v, d, step, interval), low
     level = low + threshold * (height - low)
     # the last sample below the level; the lowest one is, unless the curve is flat
     below = before & (v < level)
@@ -244,6 +244,19 @@ def _rise(
     end = np.where(at == interval, place, 1.0)
     found = at + piece.solve(lambda s: piece.value(s) - level, np.zeros(j.size), end)
     return np.where(none, np.nan, found), low
+
+
+def _fastest(v: Doubles, d: Doubles, step: float, interval: NDArray[np.intp]) -> Doubles:
+    """Where curves rise fastest up to the end of ``interval``, in steps: the slope of a piece is a parabola."""
+    piece = _Piece(v[:-1], v[1:], d[:-1] * step, d[1:] * step)
+    a = 2 * (piece.v0 - piece.v1) + piece.m0 + piece.m1
+    b = -3 * (piece.v0 - piece.v1) - 2 * piece.m0 - piece.m1
+    end = np.where(piece.m1 > piece.m0, 1.0, 0.0)
+    top = np.where(a < 0, -b / np.where(a < 0, 3 * a, -1.0), end)
+    place = np.where((top > 0) & (top < 1), top, end)
+    slope = np.where(np.arange(len(v) - 1)[:, None] <= interval, piece.slope(place), -np.inf)
+    at, j = slope.argmax(axis=0), np.arange(v.shape[1])
+    return np.asarray(at + place[at, j])
 
 
 def _integral(v: Doubles, d: Doubles, step: float, at: Doubles) -> Doubles:

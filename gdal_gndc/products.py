@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gdal_gndc.errors import CoordinateError
 from gdal_gndc.export import tags_of
 from gdal_gndc.geotiff import GeoTIFF, Window
+from gdal_gndc.indices import RatioIndex, bands_of, index_named
 from gdal_gndc.packing import packing_of
 from gdal_gndc.vrt.grid import grid_of
 
@@ -28,7 +29,7 @@ DERIVATIVES = ("dx", "dy", "mag", "dir", "dt", "velocity", "acceleration")
 def index_tif(
     dataset: GNDCDataset,
     path: str | os.PathLike[str],
-    index: str = "ndvi",
+    index: str | RatioIndex = "ndvi",
     t: MomentLike = 0,
     bands: Sequence[int | str | None] | None = None,
 ) -> Path:
@@ -37,7 +38,7 @@ def index_tif(
     Parameters
     ----------
     index
-        ``ndvi``, ``evi``, ``ndwi`` or ``ndmi``.
+        ``ndvi``, ``evi``, ``ndwi``, ``ndmi``, or a `gdal_gndc.indices.RatioIndex` of your own.
     bands
         Its bands by index or name, in the order of `gdal_gndc.indices.INDICES`; found where None.
 
@@ -48,8 +49,6 @@ def index_tif(
     OSError
         If the file cannot be written.
     """
-    from gdal_gndc.indices import bands_of, index_named
-
     formula = index_named(index)
     chosen = bands_of(dataset, formula, bands)
 
@@ -67,7 +66,8 @@ def derivative_tif(
     t: MomentLike = 0,
     bands: int | str | Sequence[int | str] | None = None,
     *,
-    index: str = "ndvi",
+    index: str | RatioIndex = "ndvi",
+    metric: bool = False,
 ) -> Path:
     """Write a derivative at a moment as a float32 GeoTIFF; nodata is NaN.
 
@@ -78,6 +78,8 @@ def derivative_tif(
         time, per day. ``velocity`` or ``acceleration``: of an index by time, as `GNDCDataset.temporal_derivative`.
     bands
         All by default; for ``velocity`` and ``acceleration`` those of ``index`` in its order.
+    metric
+        Derivatives by place in value per metre, also in a CRS of degrees; see `GNDCDataset.gradient`.
 
     Raises
     ------
@@ -96,18 +98,20 @@ def derivative_tif(
             return dataset.temporal_derivative(t, order, window=window, index=index, bands=names)[..., None]
 
         unit = "per day" if order == 1 else "per day squared"
-        return _write(dataset, path, t, [f"{index}_{mode}"], f"{mode} of {index}, {unit}", of_index)
+        name = index_named(index).name
+        return _write(dataset, path, t, [f"{name}_{mode}"], f"{mode} of {name}, {unit}", of_index)
     chosen = dataset.band_list(bands)
 
     def of_bands(window: Window) -> Floats:
         if mode == "dt":
             return dataset.derivative(t, chosen, "t", window)
-        return dataset.gradient(t, mode, chosen, window)  # type: ignore[call-overload, no-any-return]
+        return dataset.gradient(t, mode, chosen, window, metric=metric)  # type: ignore[call-overload, no-any-return]
 
+    unit = "metre" if metric else "CRS unit"
     about = {
-        "dx": "derivative by x, per CRS unit",
-        "dy": "derivative by y, per CRS unit",
-        "mag": "slope, per CRS unit",
+        "dx": f"derivative by x, per {unit}",
+        "dy": f"derivative by y, per {unit}",
+        "mag": f"slope, per {unit}",
         "dir": "direction of ascent, radians from growing x to growing y",
         "dt": "derivative by time, per day",
     }

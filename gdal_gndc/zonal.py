@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdal_gndc.errors import CoordinateError
+from gdal_gndc.indices import RatioIndex, bands_of, index_named
 from gdal_gndc.time_axis import Moment, MomentLike
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def zonal_statistics(
     *,
     times: Iterable[MomentLike] | None = None,
     bands: int | str | Sequence[int | str] | None = None,
+    index: str | RatioIndex | None = None,
     id_column: str | None = None,
 ) -> pd.DataFrame:
     """Return statistics of bands over polygons and times.
@@ -49,7 +51,10 @@ def zonal_statistics(
     times
         Any moments; all observations by default.
     bands
-        By 0-based index or name; all by default.
+        By 0-based index or name; all by default. For ``index`` those it takes, in its order.
+    index
+        ``ndvi``, ``evi``, ``ndwi``, ``ndmi`` or a `gdal_gndc.indices.RatioIndex` instead of bands: the statistics of
+        the index of each pixel.
     id_column
         Column of ``zones`` that names them; by default their index.
 
@@ -76,15 +81,24 @@ def zonal_statistics(
             known = ", ".join(_STATISTICS)
             raise CoordinateError(f"statistic {name!r}, expected one of {known} or a quantile like q0.9")
     frame = _zones(dataset, zones, id_column)
-    indices = dataset.band_list(bands)
+    formula = None if index is None else index_named(index)
+    if formula is None:
+        indices = dataset.band_list(bands)
+        names = [dataset.band_names[b] for b in indices]
+    else:
+        given = [bands] if isinstance(bands, int | str) else bands
+        if given is not None and len(given) != len(formula.roles):
+            raise CoordinateError(f"{len(given)} bands for {formula.name}, expected {', '.join(formula.roles)}")
+        indices, names = bands_of(dataset, formula, given), [formula.name]
     chosen: Iterable[MomentLike] = range(dataset.n_timestamps) if times is None else times
     moments = [dataset.resolve_time(t) for t in chosen]
     columns: dict[str, list[Doubles]] = {name: [] for name in statistics}
     for cells, weights in _coverage(dataset, frame):
         values = _pixels(dataset, cells, moments, indices)
+        if formula is not None:
+            values = formula(np.moveaxis(values, -1, 0))[..., None]
         for name in statistics:
             columns[name].append(_statistic(name, values, weights).ravel())
-    names = [dataset.band_names[b] for b in indices]
     undated = any(moment.time is None for moment in moments)
     stamps: Any = (
         pd.Index([moment.frame for moment in moments])

@@ -102,6 +102,26 @@ def real_cube(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def modis_cube(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six years of vegetation in Mato Grosso, every 16 days; bands blue, red, nir, mir, evi, ndvi."""
+    import gdal_gndc
+
+    path = tmp_path_factory.mktemp("modis") / "matogrosso.gndc"
+    gdal_gndc.encode(sorted((DATA / "modis_mt_vi").glob("*.tif")), path, steps=1200, seed=1, progress=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def sst_cube(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A year of monthly sea surface temperature off Cape Hatteras, in degrees, with land masked."""
+    import gdal_gndc
+
+    path = tmp_path_factory.mktemp("sst") / "gulfstream.gndc"
+    gdal_gndc.encode(sorted((DATA / "sst_gulfstream").glob("*.tif")), path, steps=500, seed=1, progress=False)
+    return path
+
+
+@pytest.fixture(scope="session")
 def peer_python() -> str:
     """A Python with the reference decoder, named by GNDC_PEER_PYTHON; comparisons with it are optional."""
     python = os.environ.get("GNDC_PEER_PYTHON")

@@ -37,6 +37,29 @@ def test_the_mean_of_the_same_day_of_every_year(real_cube):
         np.testing.assert_allclose(np.abs(scaled[found.std[..., :1] > 1e-4]), np.sqrt(0.5), rtol=1e-2)
 
 
+def test_six_years_against_series(modis_cube):
+    """By another road: the field's series at the same day of every year, and its NDVI."""
+    with gdal_gndc.open(modis_cube) as ds:
+        days = [f"{year}-01-20T00:00:00Z" for year in range(2008, 2014)]
+        pixels = np.stack(np.meshgrid(np.arange(27), np.arange(37), indexing="ij"), axis=-1).reshape(-1, 2)
+        red, nir = np.moveaxis(ds.series_at(pixels, days, ["red", "nir"]).astype(float), -1, 0)
+        ndvi = ((nir - red) / (nir + red)).reshape(27, 37, 6)
+        found = ds.anomaly("2011-01-20T00:00:00Z", index="ndvi")[..., 0]
+        np.testing.assert_allclose(found, ndvi[..., 3] - ndvi.mean(axis=-1), atol=2e-4)
+        scaled = ds.anomaly("2011-01-20T00:00:00Z", index="ndvi", standardised=True)[..., 0]
+        np.testing.assert_allclose(scaled, found / ndvi.std(axis=-1, ddof=1), rtol=0.05, atol=0.02)
+        # anomalies of all years add up to nothing
+        total = sum(ds.anomaly(day, index="ndvi", window=(3, 4, 8, 6)) for day in days)
+        np.testing.assert_allclose(total, 0, atol=1e-5)
+        # against the other years
+        others = [2008, 2009, 2010, 2012, 2013]
+        away = ds.anomaly("2011-01-20T00:00:00Z", index="ndvi", years=others)[..., 0]
+        np.testing.assert_allclose(away, ndvi[..., 3] - np.delete(ndvi, 3, axis=-1).mean(axis=-1), atol=2e-4)
+        assert climatology(ds, "2000-01-20", "ndvi", years=range(2009, 2012)).years == (2009, 2010, 2011)
+        with pytest.raises(TimeError, match="among 1999 holds the 20 January"):
+            climatology(ds, "2000-01-20", years=[1999])
+
+
 def test_a_day_of_one_year_only(real_cube):
     with gdal_gndc.open(real_cube) as ds:
         found = climatology(ds, "2018-05-01", index="ndvi", window=(0, 0, 5, 4))

@@ -331,6 +331,52 @@ def test_acceleration_at_an_end_is_one_sided(cube):
     np.testing.assert_allclose(found, (late - early) / 4, rtol=1e-4, atol=1e-6 * np.nanstd(found))
 
 
+def test_an_index_of_ones_own_has_a_velocity(cube):
+    from gdal_gndc.indices import RatioIndex
+
+    # Huete 1988
+    savi = RatioIndex("savi", "soil adjusted vegetation index", ("red", "nir"), (-1, 1), (1, 1), 0.5, 1.5)
+    at, step = "2020-02-10T00:00:00Z", 600 / DAY
+    rate = cube.temporal_derivative(at, 1, index=savi, bands=[0, 1])
+    here = savi(np.moveaxis(cube.read_at_time(at, [0, 1]).astype(float), -1, 0))
+    later = savi(np.moveaxis(cube.read_at_time("2020-02-10T00:10:00Z", [0, 1]).astype(float), -1, 0))
+    found = (later - here) / step
+    assert np.median(np.abs(found - rate)) < 0.02 * np.nanstd(rate)
+    with pytest.raises(CoordinateError, match="1 bands for savi, expected red, nir"):
+        cube.temporal_derivative(at, 1, index=savi, bands=[0])
+
+
+def test_a_gradient_in_degrees_per_metre(sst_cube):
+    """Against geodesic distances between neighbouring pixels of a sea surface, at 35 degrees north."""
+    from pyproj import Geod
+
+    with gdal_gndc.open(sst_cube) as ds:
+        window = (60, 90, 30, 20)
+        dx, dy = ds.gradient("2022-06-16", metric=True, window=window)
+        slope, way = (ds.gradient("2022-06-16", mode, window=window, metric=True) for mode in ("mag", "dir"))
+        np.testing.assert_allclose(slope, np.hypot(dx, dy), rtol=1e-6)
+        np.testing.assert_allclose(way, np.arctan2(dy, dx), atol=1e-6)
+        np.testing.assert_array_equal(ds.gradient("2022-06-16", "dy", window=window, metric=True), dy)
+        plain = ds.gradient("2022-06-16", window=window)
+        left, top, size = ds.bounds.left, ds.bounds.top, ds.resolution[0]
+    lon, lat = left + (60 + np.arange(30) + 0.5) * size, top - (90 + np.arange(20) + 0.5) * size
+    geod, half = Geod(ellps="WGS84"), 0.01
+    for i in (0, 19):
+        east = geod.inv(lon[3] - half, lat[i], lon[3] + half, lat[i])[2] / (2 * half)
+        north = geod.inv(lon[3], lat[i] - half, lon[3], lat[i] + half)[2] / (2 * half)
+        np.testing.assert_allclose(dx[i], plain[0][i] / east, rtol=1e-5)
+        np.testing.assert_allclose(dy[i], plain[1][i] / north, rtol=1e-5)
+    # a front of some degrees in 100 km
+    assert 1e-6 < np.nanmedian(slope) < 1e-3
+
+
+def test_metric_is_no_change_in_metres(cube):
+    np.testing.assert_array_equal(cube.gradient(3, "mag", metric=True), cube.gradient(3, "mag"))
+    cube.__dict__["crs"] = None
+    with pytest.raises(CoordinateError, match="no CRS or no transform"):
+        cube.gradient(3, metric=True)
+
+
 def test_other_indices_have_a_velocity(cube):
     a = cube.temporal_derivative(3, red_idx=0, nir_idx=1)
     b = cube.temporal_derivative(3, index="ndwi", bands=["B2", "LAI"])

@@ -52,10 +52,15 @@ def test_seasons_of_smooth_curves_are_scipys(curves, threshold):
         assert integral == pytest.approx(integrate.quad(value, start, end)[0], rel=1e-3)
 
 
-def test_the_fastest_rise_and_fall():
-    values, rates = _curve(DAYS[:, None], 0.1, 0.6, 100, 250, 10, 12)
+@given(parameters)
+@settings(deadline=None, max_examples=30)
+def test_the_fastest_rise_and_fall_are_scipys(p):
+    optimize = pytest.importorskip("scipy.optimize")
+    values, rates = _curve(DAYS[:, None], *p)
     start, _, end, *_ = season(DAYS, values, rates, "velocity", 0.5)[:, 0]
-    assert (start, end) == pytest.approx((100, 250), abs=5)
+    rise = optimize.minimize_scalar(lambda t: -_curve(t, *p)[1], bounds=(p[2] - 20, p[2] + 20), method="bounded")
+    fall = optimize.minimize_scalar(lambda t: _curve(t, *p)[1], bounds=(p[3] - 20, p[3] + 20), method="bounded")
+    assert (start, end) == pytest.approx((rise.x, fall.x), abs=1.5)
 
 
 def test_the_higher_of_two_peaks_wins():
@@ -116,6 +121,40 @@ def test_a_real_cube_against_scipy(real_cube):
         level = low + 0.5 * (sampled[:, i].max() - low)
         crossing = dense[after & (sampled[:, i] < level)].min()
         assert end[i] == pytest.approx(crossing, abs=0.2)
+
+
+def test_the_field_itself_sampled_densely(modis_cube):
+    """Fields in Mato Grosso, by MODIS: what is found is what the field says at every quarter of a day."""
+    with gdal_gndc.open(modis_cube) as ds:
+        span = ("2009-08-01", "2010-07-31")
+        found = ds.phenology(*span, step="1d", window=(5, 5, 12, 10))
+        times = np.arange(np.datetime64(span[0]), np.datetime64(span[1]), np.timedelta64(6, "h"))
+        pixels = np.stack(np.meshgrid(np.arange(5, 15), np.arange(5, 17), indexing="ij"), axis=-1).reshape(-1, 2)
+        red, nir = np.moveaxis(ds.series_at(pixels, list(times), ["red", "nir"]).astype(float), -1, 0)
+    ndvi = (nir - red) / (nir + red)
+    days = np.arange(ndvi.shape[1]) * 0.25
+    peaks = days[ndvi.argmax(axis=1)]
+    got = (found.peak.ravel() - times[0]) / np.timedelta64(86400, "s")
+    inner = (peaks > 1) & (peaks < days[-1] - 1)
+    assert inner.sum() > 80
+    away = np.abs(got - peaks)[inner]
+    # where two peaks are nearly as high, either may be taken
+    assert np.median(away) < 0.25
+    assert np.mean(away < 1) > 0.9
+    np.testing.assert_allclose(found.peak_value.ravel()[inner], ndvi.max(axis=1)[inner], atol=0.03)
+    start, end = ((t.ravel() - times[0]) / np.timedelta64(86400, "s") for t in (found.start, found.end))
+    for i in np.flatnonzero(inner & (np.abs(got - peaks) < 1)):
+        k = int(peaks[i] / 0.25)
+        area = np.trapezoid(ndvi[i, int(start[i] / 0.25) : int(end[i] / 0.25) + 1], dx=0.25)
+        assert found.integral.ravel()[i] == pytest.approx(area, rel=0.05, abs=0.5)
+        assert start[i] <= got[i] <= end[i]
+        low = ndvi[i, : k + 1].min(), ndvi[i, k:].min()
+        assert found.base.ravel()[i] == pytest.approx(np.mean(low), abs=0.03)
+        assert found.amplitude.ravel()[i] == pytest.approx(ndvi[i].max() - np.mean(low), abs=0.05)
+        # the field at the start and end that were found lies halfway up
+        for at, floor in ((start[i], low[0]), (end[i], low[1])):
+            level = floor + 0.5 * (ndvi[i].max() - floor)
+            assert np.interp(at, days, ndvi[i]) == pytest.approx(level, abs=0.06)
 
 
 def test_what_cannot_be_asked_is_refused(real_cube):

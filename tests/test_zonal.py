@@ -80,6 +80,35 @@ def test_weighted_quantiles():
     assert zonal._statistic("q0.9", values, weights) == 3
 
 
+def test_ndvi_of_fields_in_a_real_cube(real_cube):
+    """Against exactextract on the frames themselves, as rasters."""
+    from exactextract.raster import NumPyRasterSource
+
+    with gdal_gndc.open(real_cube) as ds:
+        left, bottom, right, top = ds.bounds
+        shapes = [shapely.Point(left + x, top - y).buffer(r) for x, y, r in ((200, 200, 87), (400, 130, 33))]
+        fields = geopandas.GeoDataFrame({"crop": ["maize", "beet"]}, geometry=shapes, crs=ds.crs.to_wkt())
+        days = ["2018-05-06", "2018-06-30", "2018-07-06T00:00:00Z"]
+        names = ["mean", "median", "q0.25", "count"]
+        table = ds.zonal_statistics(fields, names, times=days, index="ndvi", id_column="crop")
+        assert list(table.columns) == ["zone", "time", "band", *names]
+        assert list(table["zone"].unique()) == ["maize", "beet"]
+        assert set(table["band"]) == {"ndvi"}
+        for day in days:
+            raster = NumPyRasterSource(ds.ndvi(day).astype(float), left, bottom, right, top, nodata=np.nan)
+            expected = exactextract.exact_extract(raster, fields, ["mean", "median", "count"], output="pandas")
+            found = table[table["time"] == ds.resolve_time(day).time]
+            np.testing.assert_allclose(found["mean"], expected["mean"], rtol=1e-4)
+            np.testing.assert_allclose(found["count"], expected["count"], rtol=1e-5)
+            # exactextract interpolates between two values, ours is one of them
+            np.testing.assert_allclose(found["median"], expected["median"], atol=0.02)
+            assert (found["q0.25"] <= found["median"]).all()
+        # pi r^2 in pixels of 100 square metres; the circle has 64 corners
+        np.testing.assert_allclose(found["count"], np.pi * np.array([87, 33]) ** 2 / 100, rtol=0.01)
+        with pytest.raises(CoordinateError, match="1 bands for ndvi"):
+            ds.zonal_statistics(fields, bands=["B04"], index="ndvi")
+
+
 def test_zones_of_another_crs_from_a_file(cube, zones, tmp_path):
     path = tmp_path / "zones.geojson"
     zones.to_crs("EPSG:4326").to_file(path)

@@ -23,7 +23,8 @@ from gdal_gndc.cli.base import Command, bands_option, index_option, parse_bands,
 @time_option
 @index_option("For velocity and acceleration.")
 @bands_option
-def main(file: str, output: str, mode: str, moment: str, index: str, bands: str | None) -> None:
+@click.option("--metric", is_flag=True, help="By place per metre, also where the CRS has degrees.")
+def main(file: str, output: str, mode: str, moment: str, index: str, bands: str | None, metric: bool) -> None:
     """Write the exact derivatives of the cube FILE at a time, one band for each band of the cube.
 
     velocity and acceleration are those of one index: --bands then names its bands, as in gndc ndvi.
@@ -32,5 +33,7 @@ def main(file: str, output: str, mode: str, moment: str, index: str, bands: str 
     from gdal_gndc.products import derivative_tif
 
     with gdal_gndc.open(file) as dataset:
-        derivative_tif(dataset, output, mode, moment, parse_bands(bands, dataset.band_names), index=index)
+        derivative_tif(
+            dataset, output, mode, moment, parse_bands(bands, dataset.band_names), index=index, metric=metric
+        )
     click.echo(output)

@@ -49,6 +49,15 @@ def test_derivatives_of_bands(gndc, cube, tmp_path, mode):
     assert names == (f"T_{mode}", f"B2_{mode}")
 
 
+def test_a_slope_per_metre(gndc, sst_cube, tmp_path):
+    out = tmp_path / "d.tif"
+    assert gndc("derivative", sst_cube, "--metric", "-t", "2022-06-16", "-o", out).exit_code == 0
+    values, _, tags, _ = _read(out)
+    with gdal_gndc.open(sst_cube) as dataset:
+        np.testing.assert_array_equal(values, dataset.gradient("2022-06-16", "mag", metric=True))
+    assert tags["TIFFTAG_IMAGEDESCRIPTION"] == "slope, per metre"
+
+
 def test_derivatives_of_an_index(gndc, cube, tmp_path):
     for order, mode in ((1, "velocity"), (2, "acceleration")):
         out = tmp_path / f"{mode}.tif"
