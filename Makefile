@@ -32,6 +32,7 @@ test: system
 	$(BIN)/pip install -q --disable-pip-version-check -e ".[catalog,xarray,zonal,docs,test]"
 	$(MAKE) --no-print-directory lint
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	-.ci/gdal-headers
 	$(BIN)/python -m pytest -q
 
 # mypy sees the tree as it is installed: catalog/ and vrt_templates/ are packages of gdal_gndc there

@@ -24,15 +24,26 @@ def command() -> None:
 @command.command("install")
 @_SYSTEM
 @_PREFIX
+@click.option("--wheel", is_flag=True, help="For the GDAL inside rasterio's wheel; needs --include.")
+@click.option("--include", type=_FOLDER, metavar="FOLDER", help="Headers of the wheel's GDAL.")
 @_JSON
-def install(system: bool, prefix: Path | None, as_json: bool) -> None:
+def install(system: bool, prefix: Path | None, wheel: bool, include: Path | None, as_json: bool) -> None:
     """Compile the driver against this machine's GDAL and install it."""
-    path = driver.install(prefix, system)
+    if wheel != (include is not None) or (wheel and (system or prefix)):
+        raise click.UsageError("--wheel goes with --include, and without --system and --prefix")
+    if include is not None:
+        from gdal_gndc.driver.wheel import install_for_wheel
+
+        path = install_for_wheel(include)
+    else:
+        path = driver.install(prefix, system)
     if as_json:
         click.echo(json.dumps({"path": str(path), "system": system}))
         return
     click.echo(f"installed {path}")
-    if prefix is not None:
+    if wheel:
+        click.echo("to use it: gdal_gndc.driver.wheel.load_driver() before rasterio.open")
+    elif prefix is not None:
         folders = driver.environment(prefix)["GDAL_DRIVER_PATH"]
         click.echo(f"to use it: export GDAL_DRIVER_PATH={shlex.quote(folders)}")
     elif not system:
@@ -51,11 +62,13 @@ def path(as_json: bool) -> None:
 
 
 @command.command("env")
+@click.option("--vrt", is_flag=True, help="Also what programs that are not Python need for VRTs: PYTHONPATH.")
 @_JSON
-def env(as_json: bool) -> None:
+def env(vrt: bool, as_json: bool) -> None:
     """Print the lines that let GDAL programs find the driver: eval "$(gndc driver env)"."""
-    driver.driver_path()
-    variables = driver.environment()
+    if not vrt:  # VRTs need no driver
+        driver.driver_path()
+    variables = driver.environment(vrt=vrt)
     if as_json:
         click.echo(json.dumps(variables))
         return

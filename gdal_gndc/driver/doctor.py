@@ -11,12 +11,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gdal_gndc.driver.install import FILE_NAME, environment, plugin_folder
+from gdal_gndc.driver.sources import ITEM, source_id
+from gdal_gndc.driver.wheel import load_driver, wheel_driver, wheel_library, wheel_version
+from gdal_gndc.errors import DriverError
 
 _TIMEOUT = 60
 _PYTHON = (
     "from osgeo import gdal\n"
     "gdal.UseExceptions()\n"
-    "print(gdal.VersionInfo('RELEASE_NAME'), gdal.GetDriverByName('GNDC') is not None)\n"
+    "driver = gdal.GetDriverByName('GNDC')\n"
+    f"sources = '{ITEM}=' + str(driver.GetMetadataItem('{ITEM}')) if driver else 'none'\n"
+    "print(gdal.VersionInfo('RELEASE_NAME'), sources)\n"
 )
 
 
@@ -34,6 +39,9 @@ class Finding:
         Whether it loads the driver with the variables that are set now.
     would_load
         Whether it does with those of ``gndc driver env``.
+    current
+        Whether the driver that it loads, now or with those variables, was built from the sources of this package; None
+        where none loads. Another one may give pixels that differ in their last bits.
     advice
         What to type, empty where nothing is to be done.
     """
@@ -42,6 +50,7 @@ class Finding:
     gdal: str | None
     loads: bool
     would_load: bool
+    current: bool | None = None
     advice: str = ""
 
     def to_json(self) -> dict[str, object]:
@@ -50,7 +59,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Try the GDAL programs of this machine: gdalinfo, osgeo.gdal of the system's Python and of this one.
+    """Try the GDAL programs of this machine: gdalinfo, osgeo.gdal of the system's Python and of this one, rasterio.
 
     Each is started twice in a process of its own: as the variables are now, and as ``gndc driver env`` sets them.
     """
@@ -62,13 +71,35 @@ def examine() -> list[Finding]:
         done = _run(command, {})
         if done is not None and done.returncode == 0:
             found.append(_finding(f"osgeo.gdal ({python})", command, done.stdout.split()[0]))
+    if wheel := _wheel():
+        found.append(wheel)
     return found
 
 
+def _wheel() -> Finding | None:
+    """What rasterio would do if it is a wheel with a GDAL of its own."""
+    try:
+        program, version = f"rasterio ({wheel_library()})", wheel_version()
+    except DriverError:
+        return None
+    advice = "gdal_gndc.open_raster needs no driver there"
+    if not wheel_driver().is_file():
+        return Finding(program, version, False, False, None, advice)
+    try:
+        load_driver()
+    except DriverError as error:
+        return Finding(program, version, False, False, None, f"{error}; {advice}")
+    return Finding(program, version, False, True, None, "call gdal_gndc.driver.wheel.load_driver() first")
+
+
 def _finding(program: str, command: list[str], version: str | None) -> Finding:
-    loads = _loads(_run(command, {}))
-    would = _loads(_run(command, environment()))
-    return Finding(program, version, loads, would, _advice(version, loads, would))
+    now, then = _sources(_run(command, {})), _sources(_run(command, environment()))
+    found = now or then
+    current = None if found is None else found == source_id()
+    advice = _advice(version, now is not None, then is not None)
+    if current is False:
+        advice = "it was built from other sources than this package: run `gndc driver install` again"
+    return Finding(program, version, now is not None, then is not None, current, advice)
 
 
 def _advice(version: str | None, loads: bool, would: bool) -> str:
@@ -84,10 +115,13 @@ def _advice(version: str | None, loads: bool, would: bool) -> str:
     return "the driver does not load: try CPL_DEBUG=ON gdalinfo --formats to see why"
 
 
-def _loads(done: subprocess.CompletedProcess[str] | None) -> bool:
+def _sources(done: subprocess.CompletedProcess[str] | None) -> str | None:
+    """What the driver that a program loaded says it was built from; None if it loaded none."""
     if done is None or done.returncode != 0:
-        return False
-    return "Extension: gndc" in done.stdout or done.stdout.split()[-1:] == ["True"]
+        return None
+    if match := re.search(rf"{ITEM}=(\w+)", done.stdout):
+        return match[1]
+    return "unknown" if "Extension: gndc" in done.stdout else None
 
 
 def _gdalinfo_version(path: str) -> str | None:

@@ -10,10 +10,11 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import gdal_gndc
 from gdal_gndc.atomic import replacing
+from gdal_gndc.driver.python_folder import make_python_folder
 from gdal_gndc.errors import DriverError
 from gdal_gndc.vrt.trust import VARIABLE, with_modules
 
@@ -51,18 +52,36 @@ def install(prefix: Path | None = None, system: bool = False) -> Path:
     """
     if prefix is not None and system:
         raise DriverError("give a prefix or system, not both")
+
+    def place(version: str) -> Path:
+        folder = _system_folder(version) if system else (prefix or plugin_folder()) / major_minor(version)
+        return folder / FILE_NAME
+
+    return build_driver(place)
+
+
+def build_driver(place: Callable[[str], Path], options: Sequence[str] = ()) -> Path:
+    """Build the driver and put it where ``place`` says, given the version of GDAL it is for.
+
+    ``options`` are further arguments of CMake.
+
+    Raises
+    ------
+    DriverError
+        As `install`, and what ``place`` raises.
+    """
     cmake = _tool("cmake", "CMake")
     _compiler()
     with tempfile.TemporaryDirectory(prefix="gndc-driver-") as scratch:
         build = Path(scratch)
-        _run([cmake, "-S", str(_SOURCES), "-B", str(build), "-DCMAKE_BUILD_TYPE=Release"], "configuration")
+        given = ["-DCMAKE_BUILD_TYPE=Release", *options]
+        _run([cmake, "-S", str(_SOURCES), "-B", str(build), *given], "configuration")
         version = (build / "gdal_version.txt").read_text("utf-8").strip()
+        target = place(version)
         jobs = str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
         _run([cmake, "--build", str(build), "--target", "gdal_GNDC", "--parallel", jobs], "compilation")
-        folder = _system_folder(version) if system else (prefix or plugin_folder()) / _major_minor(version)
-        target = folder / FILE_NAME
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             with replacing(target) as beside:
                 shutil.copy(build / FILE_NAME, beside)
         except OSError as error:
@@ -118,8 +137,8 @@ def driver_path() -> Path:
     return builds[-1]
 
 
-def environment(prefix: Path | None = None) -> dict[str, str]:
-    """Return the variables with which GDAL programs find the driver and the Python pixel functions.
+def environment(prefix: Path | None = None, *, vrt: bool = False) -> dict[str, str]:
+    """Return the variables with which GDAL programs find the driver, and with ``vrt`` also run pixel functions.
 
     GDAL_DRIVER_PATH
         The user's folder, before what is there already, or before GDAL's own folders, which the variable
@@ -127,29 +146,31 @@ def environment(prefix: Path | None = None) -> dict[str, str]:
     GDAL_VRT_PYTHON_TRUSTED_MODULES
         What is there already and this package.
     PYTHONPATH
-        What is there already and the folder of this package: programs that are not Python start an
-        interpreter that knows nothing of virtual environments.
+        With ``vrt``: what is there already and a folder of links to this package and what it needs, which is made:
+        programs that are not Python start an interpreter that knows nothing of virtual environments.
+
+    Raises
+    ------
+    DriverError
+        If the folder of links cannot be made.
     """
     folder = str(prefix or plugin_folder())
     own = [str(path) for path in _system_folders()]
     given = os.environ.get("GDAL_DRIVER_PATH")
     plugins = own if given is None else given.split(os.pathsep)
-    python = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    return {
+    variables = {
         "GDAL_DRIVER_PATH": os.pathsep.join(_unique([folder, *plugins])),
         VARIABLE: with_modules(os.environ.get(VARIABLE)),
-        "PYTHONPATH": os.pathsep.join(_unique([*python, *_module_folders()])),
     }
+    if vrt:
+        python = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        links = make_python_folder(plugin_folder().with_name("python"))
+        variables["PYTHONPATH"] = os.pathsep.join(_unique([*python, str(links)]))
+    return variables
 
 
 def _unique(names: list[str]) -> list[str]:
     return list(dict.fromkeys(name for name in names if name))
-
-
-def _module_folders() -> list[str]:
-    # an editable install lies outside of site-packages, where numpy is
-    package = str(Path(gdal_gndc.__file__).resolve().parent.parent)
-    return _unique([package, sysconfig.get_path("platlib"), sysconfig.get_path("purelib")])
 
 
 def _tool(name: str, title: str) -> str:
@@ -196,7 +217,8 @@ def _run(command: list[str], what: str) -> None:
     raise DriverError(f"the {what} of the driver failed:\n" + "\n".join(wrong[:_ERROR_LINES]))
 
 
-def _major_minor(version: str) -> str:
+def major_minor(version: str) -> str:
+    """Return "3.6" of "3.6.2"; raises DriverError for what is no version."""
     number = _version_of(version)
     if number is None:
         raise DriverError(f"CMake found GDAL {version!r}, expected a version such as 3.6.2")
@@ -222,5 +244,5 @@ def _system_folder(version: str) -> Path:
     if not folders:
         raise DriverError("GDAL's own plugin folder was not found; install without --system, for this user")
     # where there is a folder of the version GDAL looks at nothing else: making one hides what lies beside it
-    exact = folders[0] / _major_minor(version)
+    exact = folders[0] / major_minor(version)
     return exact if exact.is_dir() else folders[0]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 import gdal_gndc
 from gdal_gndc.errors import CoordinateError, TimeError
 from gdal_gndc.selection import select_moments
+from gdal_gndc.vrt.arguments import DERIVATIVES
 from gdal_gndc.vrt.connection import is_connection, parse_connection
 from gdal_gndc.vrt.pixels import failure_behind
 from gdal_gndc.vrt.trust import require_trust
@@ -87,7 +88,9 @@ def _text(name: str, t: MomentLike | None, options: VRTKeywords) -> str:
         if stray := [key for key in ("every", "start", "end") if key in keys]:
             raise TimeError(f"{name}: {stray[0]}= and a single time exclude each other")
         return vrt(path, t, **chosen)
-    if "band" not in keys and not ("product" in keys and {"every", "start", "end"} & set(keys)):
+    # an index is one raster a time; a derivative, like the values, one a band
+    index = keys.get("product", "dx").lower() not in DERIVATIVES
+    if "band" not in keys and not index:
         return vrt(path, _only(path), **chosen)
     band = (chosen.pop("bands", None) or [0])[0]
     return series_vrt(path, band, every=keys.get("every"), start=keys.get("start"), end=keys.get("end"), **chosen)

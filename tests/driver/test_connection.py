@@ -90,7 +90,10 @@ def test_key_like_path_needs_quotes(gdal: Gdal, tmp_path: Path) -> None:
         (":band=B9", "B2, LAI, T"),
         (":band=0", "1 to 3"),
         (":band=4", "1 to 3"),
-        (":t=0:band=1", "one of them"),
+        (":t=0:every=5d", "one of them"),
+        (":t=0:end=2020-05-01", "one of them"),
+        (":end=2019-05-01", "no observation"),
+        (":start=soon", "is not a time"),
     ],
 )
 def test_refused(gdal: Gdal, suffix: str, message: str) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+import gdal_gndc
 from gdal_gndc.cli.driver import command
 from gdal_gndc.driver.install import FILE_NAME, driver_path, environment, install, plugin_folder, uninstall
 from gdal_gndc.errors import DriverError
@@ -57,10 +59,12 @@ def test_environment_keeps_what_is_there(home: Path, monkeypatch: pytest.MonkeyP
     found = environment()
     assert found["GDAL_DRIVER_PATH"] == f"{home}:/opt/plugins"
     assert found["GDAL_VRT_PYTHON_TRUSTED_MODULES"] == "other.*,gdal_gndc.*"
-    assert found["PYTHONPATH"].split(":")[0] == "/opt/python"
+    assert "PYTHONPATH" not in found
+    found = environment(vrt=True)
+    assert found["PYTHONPATH"] == f"/opt/python:{home.with_name('python')}"
     for name, value in found.items():
         monkeypatch.setenv(name, value)
-    assert environment() == found
+    assert environment(vrt=True) == found
 
 
 def test_env_lines_for_a_shell(home: Path) -> None:
@@ -74,10 +78,43 @@ def test_env_lines_for_a_shell(home: Path) -> None:
     assert json.loads(CliRunner().invoke(command, ["env", "--json"]).output) == environment()
 
 
-def test_pythonpath_finds_the_package(home: Path) -> None:
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": environment()["PYTHONPATH"]}
-    code = "import gdal_gndc, numpy"
-    subprocess.run(["python3", "-c", code], env=env, check=True, cwd="/")
+READ = """
+import sys, numpy, gdal_gndc
+out = numpy.empty((61, 83), "float32")
+gdal_gndc.vrt_pixels(None, out, 0, 0, 83, 61, 83, 61, 0, None, path=sys.argv[1].encode(), t=b"2", band=b"3")
+print(numpy.__file__, float(out.sum()))
+"""
+
+
+def test_the_system_python_computes_pixels_with_its_own_numpy(home: Path) -> None:
+    """What VRTs need is on the path of programs that are not Python, and no numpy is."""
+    python = "/usr/bin/python3"
+    version = [sys.version_info.major, sys.version_info.minor]
+    code = f"import sys, numpy; sys.exit(list(sys.version_info[:2]) != {version})"
+    if not Path(python).exists() or subprocess.run([python, "-c", code], capture_output=True, check=False).returncode:
+        pytest.skip(f"{python} is of another version, or has no numpy (apt-get install python3-numpy)")
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": environment(vrt=True)["PYTHONPATH"]}
+    done = subprocess.run(
+        [python, "-c", READ, CASES / "basic_i8dec.gndc"], env=env, capture_output=True, text=True, check=False, cwd="/"
+    )
+    assert done.returncode == 0, done.stderr
+    numpy_file, total = done.stdout.split()
+    assert numpy_file.startswith("/usr/lib/python3")
+    with gdal_gndc.open(CASES / "basic_i8dec.gndc") as dataset:
+        assert float(total) == pytest.approx(float(dataset.read(2)[..., 2].sum()), rel=1e-5)
+    names = {path.name for path in home.with_name("python").iterdir()}
+    assert not names & {"numpy", "rasterio", "pyproj"}
+
+
+def test_the_environment_leaves_osgeo_alone(
+    gdal: Gdal, osgeo: Gdal, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """osgeo reads arrays with the variables set, those for VRTs too."""
+    home.parent.mkdir(parents=True)
+    home.symlink_to(gdal.folder)
+    code = "from osgeo import gdal; gdal.UseExceptions(); import sys; print(gdal.Open(sys.argv[1]).ReadAsArray().shape)"
+    done = osgeo.run("/usr/bin/python3", "-c", code, f"GNDC:{CASES / 'basic_i8dec.gndc'}:t=0", **environment(vrt=True))
+    assert done.stdout.strip() == "(3, 61, 83)", done.stderr
 
 
 def test_commands(home: Path) -> None:

@@ -82,11 +82,15 @@ def test_chosen_bands(gdal: Gdal, osgeo: Gdal, cube: Path, tmp_path: Path) -> No
     [
         (["{}:product=ndwi"], "needs a green band"),
         (["{}:product=nothing"], "ndvi, evi, ndwi, ndmi"),
-        (["{}:product=ndvi:band=1"], "one of them"),
+        (["{}:product=ndvi:band=1"], "bands of its own"),
+        (["{}:t=0:band=1", "-oo", "BANDS=1"], "one of them"),
         (["{}", "-oo", "BANDS=1"], "without a time"),
         (["{}:t=0", "-oo", "BANDS=1,9"], "1 to 4"),
         (["{}:t=0", "-oo", "BANDS=,"], "names no band"),
-        (["{}:t=0:product=ndvi", "-oo", "BANDS=1"], "one of them"),
+        (["{}:t=0:product=ndvi", "-oo", "BANDS=1"], "bands of its own"),
+        (["{}", "-oo", "MASK=YES"], "NODATA, BAND, NONE"),
+        (["{}", "-oo", "RESAMPLING=CUBIC"], "NEAREST, AVERAGE, BILINEAR"),
+        (["{}", "-oo", "NUM_THREADS=0"], "positive number"),
         (["{}:t=0:bands=1"], "the key bands"),
     ],
 )

@@ -13,6 +13,12 @@ using GeoTransformOut = double *;
 #endif
 #define GET_GEO_TRANSFORM GetGeoTransform
 
+#if GDAL_VERSION_NUM >= GDAL_COMPUTE_VERSION(3, 13, 0)
+using CreationOptions = CSLConstList;
+#else
+using CreationOptions = char **;
+#endif
+
 #if GDAL_VERSION_NUM >= GDAL_COMPUTE_VERSION(3, 10, 0)
 using BandMap = BANDMAP_TYPE;
 #else

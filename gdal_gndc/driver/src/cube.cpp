@@ -106,7 +106,7 @@ int64_t Cube::NearestFrame(const Moment &moment, const int64_t *stored) const
     return gndc_nearest_frame(m_seconds.data() + stored[0], count, ToSeconds(moment.m_micros));
 }
 
-Cube::Share Cube::GetShare(int64_t index, const Moment &moment)
+Cube::Share Cube::GetShare(int64_t index, const Moment &moment, const Reading &reading)
 {
     Share share;
     const gndc_cube core = Core();
@@ -118,7 +118,7 @@ Cube::Share Cube::GetShare(int64_t index, const Moment &moment)
     const int64_t frame = NearestFrame(moment, chunk.Core().stored);
     const std::string place = Path() + ": " + Shown(m_manifest.m_files[static_cast<size_t>(index)]);
     Cache &cache = Cache::Shared();
-    if (!chunk.GetMask().IsEmpty())
+    if (!chunk.GetMask().IsEmpty() && reading.m_mask == MaskMode::NODATA)
     {
         const int64_t bitmap = chunk.GetMask().IndexOf(frame);
         const Cache::Key key(m_id, Cache::Kind::MASK, index, bitmap);
@@ -146,7 +146,7 @@ Cube::Share Cube::GetShare(int64_t index, const Moment &moment)
 }
 
 void Cube::ReadGrid(const Moment &moment, const std::vector<double> &rows, const std::vector<double> &cols,
-                    const std::vector<int32_t> &bands, const Target &target, int threads)
+                    const std::vector<int32_t> &bands, const Target &target, const Reading &reading)
 {
     const gndc_cube core = Core();
     std::vector<float> weights(gndc_blends(&core) ? rows.size() * cols.size() : 0);
@@ -163,17 +163,13 @@ void Cube::ReadGrid(const Moment &moment, const std::vector<double> &rows, const
     grid.band_stride = target.m_bandStride;
     grid.weights = weights.empty() ? nullptr : weights.data();
 
-    std::vector<int64_t> routed(static_cast<size_t>(core.n_chunks));
-    routed.resize(static_cast<size_t>(gndc_route(&core, moment.m_frame, std::floor(rows.front()),
-                                                 std::floor(rows.back()) + 1, std::floor(cols.front()),
-                                                 std::floor(cols.back()) + 1, routed.data())));
     gndc_grid_begin(&grid, Fill());
     char message[GNDC_MESSAGE] = {};
-    for (const int64_t index : routed)
+    for (const int64_t index : Route(moment, rows, cols))
     {
-        const Share share = GetShare(index, moment);
+        const Share share = GetShare(index, moment, reading);
         if (gndc_grid_add(&grid, &share.m_chunk->Core(), share.m_t, share.m_weight,
-                          share.m_mask ? share.m_mask->data() : nullptr, share.m_residual.get(), threads,
+                          share.m_mask ? share.m_mask->data() : nullptr, share.m_residual.get(), reading.m_threads,
                           message) != GNDC_OK)
             Fail("%s: %s: %s", Path().c_str(), Shown(m_manifest.m_files[static_cast<size_t>(index)]).c_str(), message);
     }
@@ -187,7 +183,7 @@ void Cube::ReadGrid(const Moment &moment, const std::vector<double> &rows, const
 }
 
 void Cube::ReadSeries(double row, double col, const std::vector<Moment> &moments, const std::vector<int32_t> &bands,
-                      float *out, int threads)
+                      float *out, const Reading &reading)
 {
     const gndc_cube core = Core();
     std::vector<float> weights(gndc_blends(&core) ? moments.size() : 0);
@@ -224,7 +220,7 @@ void Cube::ReadSeries(double row, double col, const std::vector<Moment> &moments
         std::vector<Share> shares;
         for (const size_t i : answers[index])
         {
-            shares.push_back(GetShare(static_cast<int64_t>(index), moments[i]));
+            shares.push_back(GetShare(static_cast<int64_t>(index), moments[i], reading));
             const Share &share = shares.back();
             t[i] = share.m_t;
             timeWeights[i] = share.m_weight;
@@ -232,7 +228,7 @@ void Cube::ReadSeries(double row, double col, const std::vector<Moment> &moments
             residuals[i] = share.m_residual.get();
         }
         if (gndc_series_add(&series, &shares.front().m_chunk->Core(), t.data(), timeWeights.data(), masks.data(),
-                            residuals.data(), threads, message) != GNDC_OK)
+                            residuals.data(), reading.m_threads, message) != GNDC_OK)
             Fail("%s: %s: %s", Path().c_str(), Shown(m_manifest.m_files[index]).c_str(), message);
     }
     gndc_series_end(&series, Fill());

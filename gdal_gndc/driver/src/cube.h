@@ -11,8 +11,10 @@
 #include "chunk.h"
 #include "container.h"
 #include "gndc_core.h"
+#include "gndc_tangent.h"
 #include "manifest.h"
 #include "meta.h"
+#include "reading.h"
 
 namespace gndc_driver
 {
@@ -71,11 +73,20 @@ class Cube final
     /** Values at every crossing of rows and cols (ascending continuous pixel coordinates) for 0-based bands, NaN where
      *  there is none. Throws Failure; any number of threads may call it. */
     void ReadGrid(const Moment &moment, const std::vector<double> &rows, const std::vector<double> &cols,
-                  const std::vector<int32_t> &bands, const Target &target, int threads);
+                  const std::vector<int32_t> &bands, const Target &target, const Reading &reading);
 
     /** Values at one point for many moments, (moment, band): those of ReadGrid there but for float32 rounding. */
     void ReadSeries(double row, double col, const std::vector<Moment> &moments, const std::vector<int32_t> &bands,
-                    float *out, int threads);
+                    float *out, const Reading &reading);
+
+    /** Values at points (rows and cols of one length) and their derivatives by the axes GNDC_BY_* : (1 + number of axes,
+     *  points, bands), values first. By pixel column, pixel row and second. Throws Failure. */
+    std::vector<float> ReadTangents(const Moment &moment, const std::vector<double> &rows,
+                                    const std::vector<double> &cols, const std::vector<int32_t> &bands, int axes,
+                                    const Reading &reading);
+    /** Whether a model that decodes blocks of several pixels answers for any of the points: it has no derivative by
+     *  column and row. */
+    bool DecodesBlocks(const Moment &moment, const std::vector<double> &rows, const std::vector<double> &cols);
 
   private:
     explicit Cube(const std::string &path);
@@ -92,7 +103,9 @@ class Cube final
 
     gndc_cube Core() const;
     std::shared_ptr<const Chunk> GetChunk(int64_t index);
-    Share GetShare(int64_t index, const Moment &moment);
+    Share GetShare(int64_t index, const Moment &moment, const Reading &reading);
+    std::vector<int64_t> Route(const Moment &moment, const std::vector<double> &rows,
+                               const std::vector<double> &cols) const;
     int64_t NearestFrame(const Moment &moment, const int64_t *stored) const;
     float Fill() const;
     bool Observes(const Moment &moment, int32_t band) const;

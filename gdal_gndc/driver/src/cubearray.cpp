@@ -75,7 +75,7 @@ std::shared_ptr<CubeArray> CubeArray::Create(const std::string &name, const std:
                                              const std::vector<std::shared_ptr<GDALDimension>> &dimensions,
                                              const std::vector<std::shared_ptr<GDALMDArray>> &indices,
                                              const std::vector<int32_t> &bands,
-                                             const std::shared_ptr<OGRSpatialReference> &srs, int threads)
+                                             const std::shared_ptr<OGRSpatialReference> &srs, const Reading &reading)
 {
     std::shared_ptr<CubeArray> array(new CubeArray(name, cube));
     array->SetSelf(array);
@@ -84,7 +84,7 @@ std::shared_ptr<CubeArray> CubeArray::Create(const std::string &name, const std:
     array->m_indices = indices;
     array->m_bands = bands;
     array->m_srs = srs;
-    array->m_threads = threads;
+    array->m_reading = reading;
     if (bands.size() != 1)
         return array;
     const Band &band = cube->GetMeta().m_bands[static_cast<size_t>(bands.front())];
@@ -154,7 +154,7 @@ void CubeArray::Read(const Slab &slab) const
     if (moments.size() > 1 && rows.size() == 1 && cols.size() == 1)
     {
         std::vector<float> values(moments.size() * bands.size());
-        m_cube->ReadSeries(rows[0], cols[0], moments, bands, values.data(), m_threads);
+        m_cube->ReadSeries(rows[0], cols[0], moments, bands, values.data(), m_reading);
         for (size_t band = 0; band < bands.size(); ++band)
             slab.Put(values.data() + band, 0, 0, 0, band, moments.size(), static_cast<int>(bands.size()), TIME);
         return;
@@ -164,7 +164,7 @@ void CubeArray::Read(const Slab &slab) const
     for (size_t time = 0; time < moments.size(); ++time)
     {
         m_cube->ReadGrid(moments[time], rows, cols, bands,
-                         {values.data(), static_cast<int64_t>(cols.size()), 1, pixels}, m_threads);
+                         {values.data(), static_cast<int64_t>(cols.size()), 1, pixels}, m_reading);
         for (size_t band = 0; band < bands.size(); ++band)
             for (size_t row = 0; row < rows.size(); ++row)
                 slab.Put(values.data() + (band * rows.size() + row) * cols.size(), time, row, 0, band, cols.size(), 1, X);

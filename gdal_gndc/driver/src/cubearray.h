@@ -23,7 +23,7 @@ class CubeArray final : public GDALMDArray
                                              const std::vector<std::shared_ptr<GDALDimension>> &dimensions,
                                              const std::vector<std::shared_ptr<GDALMDArray>> &indices,
                                              const std::vector<int32_t> &bands,
-                                             const std::shared_ptr<OGRSpatialReference> &srs, int threads);
+                                             const std::shared_ptr<OGRSpatialReference> &srs, const Reading &reading);
 
     bool IsWritable() const override
     {
@@ -80,7 +80,7 @@ class CubeArray final : public GDALMDArray
     std::vector<std::shared_ptr<GDALMDArray>> m_indices{};
     std::vector<int32_t> m_bands{};
     std::shared_ptr<OGRSpatialReference> m_srs{};
-    int m_threads{};
+    Reading m_reading{};
     GDALExtendedDataType m_type;
     float m_noData{std::numeric_limits<float>::quiet_NaN()};
     std::string m_unit{};

@@ -6,6 +6,7 @@
 
 #include "failure.h"
 #include "rasterband.h"
+#include "supersample.h"
 
 namespace gndc_driver
 {
@@ -20,20 +21,20 @@ constexpr int64_t MEMORY_FLOATS = 16 << 20;
 // up to so many pixels a read is cheaper than the block around them
 constexpr int64_t FEW_PIXELS = 64;
 
-bool IsNearest(const GDALRasterIOExtraArg *extra)
+// The resampling that a call asks for, or else that of the open options; none where GDAL's own code has to do it.
+std::optional<Resampling> ResamplingOf(const GDALRasterIOExtraArg *extra, Resampling option)
 {
-    return !extra || extra->eResampleAlg == GRIORA_NearestNeighbour;
-}
-
-std::vector<double> Centres(double offset, double size, int count, double scale, double limit)
-{
-    std::vector<double> centres(static_cast<size_t>(count));
-    gndc_positions(offset * scale, size * scale, count, centres.data());
-    // fractional windows may reach a rounding error outside
-    const double last = std::nextafter(limit, 0.0);
-    for (double &centre : centres)
-        centre = std::clamp(centre, 0.0, last);
-    return centres;
+    switch (extra ? extra->eResampleAlg : GRIORA_NearestNeighbour)
+    {
+        case GRIORA_NearestNeighbour:
+            return option;
+        case GRIORA_Average:
+            return Resampling::AVERAGE;
+        case GRIORA_Bilinear:
+            return Resampling::BILINEAR;
+        default:
+            return std::nullopt;
+    }
 }
 
 }  // namespace
@@ -41,7 +42,7 @@ std::vector<double> Centres(double offset, double size, int count, double scale,
 bool Dataset::Request::operator==(const Request &other) const
 {
     return m_xOff == other.m_xOff && m_yOff == other.m_yOff && m_xSize == other.m_xSize && m_ySize == other.m_ySize &&
-           m_bufXSize == other.m_bufXSize && m_bufYSize == other.m_bufYSize;
+           m_bufXSize == other.m_bufXSize && m_bufYSize == other.m_bufYSize && m_resampling == other.m_resampling;
 }
 
 CPLErr Dataset::GET_GEO_TRANSFORM(GeoTransformOut out) GEO_TRANSFORM_CONST
@@ -74,11 +75,46 @@ char **Dataset::GetFileList()
     return files.StealList();
 }
 
+#if GDAL_VERSION_NUM >= GDAL_COMPUTE_VERSION(3, 10, 0)
+bool Dataset::CanBeCloned(int scope, bool) const
+{
+    return scope == GDAL_OF_RASTER && m_view;
+}
+
+std::unique_ptr<GDALDataset> Dataset::Clone(int, bool) const
+{
+    return Guarded<std::unique_ptr<GDALDataset>>(nullptr,
+                                                 [this]
+                                                 {
+                                                     std::unique_ptr<Dataset> clone = OpenView(*m_view, m_reading);
+                                                     clone->LoadPam(GetDescription(), m_pamName);
+                                                     return clone;
+                                                 });
+}
+#endif
+
 bool Dataset::IsDirect(int xSize, int ySize, int bufXSize, int bufYSize, const GDALRasterIOExtraArg *extra) const
 {
-    if (!IsNearest(extra))
+    const std::optional<Resampling> resampling = ResamplingOf(extra, m_reading.m_resampling);
+    // means have a meaning for fewer pixels only: between pixels GDAL interpolates
+    const bool smaller = xSize >= bufXSize && ySize >= bufYSize;
+    const bool nearest = !extra || extra->eResampleAlg == GRIORA_NearestNeighbour;
+    if (!resampling || !(nearest || smaller))
         return false;
     return xSize != bufXSize || ySize != bufYSize || int64_t{bufXSize} * bufYSize <= FEW_PIXELS;
+}
+
+Dataset::Request Dataset::RequestOf(int xOff, int yOff, int xSize, int ySize, int bufXSize, int bufYSize,
+                                    const GDALRasterIOExtraArg *extra) const
+{
+    Request request{static_cast<double>(xOff), static_cast<double>(yOff), static_cast<double>(xSize),
+                    static_cast<double>(ySize), bufXSize, bufYSize, m_reading.m_resampling};
+    if (xSize == bufXSize && ySize == bufYSize)
+        return request;
+    if (extra && extra->bFloatingPointWindowValidity)
+        request = {extra->dfXOff, extra->dfYOff, extra->dfXSize, extra->dfYSize, bufXSize, bufYSize};
+    request.m_resampling = ResamplingOf(extra, m_reading.m_resampling).value_or(m_reading.m_resampling);
+    return request;
 }
 
 CPLErr Dataset::IRasterIO(GDALRWFlag flag, int xOff, int yOff, int xSize, int ySize, void *data, int bufXSize,
@@ -90,10 +126,7 @@ CPLErr Dataset::IRasterIO(GDALRWFlag flag, int xOff, int yOff, int xSize, int yS
     if (flag != GF_Read || !m_view || !(most || IsDirect(xSize, ySize, bufXSize, bufYSize, extra)))
         return GDALPamDataset::IRasterIO(flag, xOff, yOff, xSize, ySize, data, bufXSize, bufYSize, bufType, bandCount,
                                          bandMap, pixelSpace, lineSpace, bandSpace, extra);
-    Request request{static_cast<double>(xOff), static_cast<double>(yOff), static_cast<double>(xSize),
-                    static_cast<double>(ySize), bufXSize, bufYSize};
-    if (extra && extra->bFloatingPointWindowValidity && !same)
-        request = {extra->dfXOff, extra->dfYOff, extra->dfXSize, extra->dfYSize, bufXSize, bufYSize};
+    const Request request = RequestOf(xOff, yOff, xSize, ySize, bufXSize, bufYSize, extra);
     std::vector<int> planes;
     for (int i = 0; i < bandCount; ++i)
         planes.push_back(bandMap[i] - 1);
@@ -108,17 +141,18 @@ CPLErr Dataset::IRasterIO(GDALRWFlag flag, int xOff, int yOff, int xSize, int yS
 }
 
 void Dataset::Evaluate(const Request &request, const std::vector<int> &planes, int firstRow, int rowCount,
-                       const Target &target) const
+                       const Target &target, const Reading &reading) const
 {
     const Meta &meta = m_cube->GetMeta();
     const double width = static_cast<double>(meta.m_width);
     const double height = static_cast<double>(meta.m_height);
-    const std::vector<double> cols =
-        Centres(request.m_xOff, request.m_xSize, request.m_bufXSize, width / nRasterXSize, width);
-    const std::vector<double> rows =
-        Centres(request.m_yOff, request.m_ySize, request.m_bufYSize, height / nRasterYSize, height);
-    const std::vector<double> some(rows.begin() + firstRow, rows.begin() + firstRow + rowCount);
-    m_view->Read(some, cols, planes, target, m_threads);
+    const double scaleX = width / nRasterXSize;
+    const double scaleY = height / nRasterYSize;
+    const Span cols{request.m_xOff * scaleX, request.m_xSize * scaleX, request.m_bufXSize, width};
+    const Span rows{request.m_yOff * scaleY, request.m_ySize * scaleY, request.m_bufYSize, height};
+    const auto read = [&](const std::vector<double> &ys, const std::vector<double> &xs, const Target &part)
+    { m_view->Read(ys, xs, planes, part, reading); };
+    Resample(rows, cols, firstRow, rowCount, static_cast<int>(planes.size()), request.m_resampling, read, target);
 }
 
 // Reads of some of the bands are evaluated for all and remembered: the next band costs nothing.
@@ -135,7 +169,7 @@ bool Dataset::CopyRemembered(const Request &request, const std::vector<int> &pla
         std::vector<int> all(static_cast<size_t>(nBands));
         std::iota(all.begin(), all.end(), 0);
         std::vector<float> values(static_cast<size_t>(pixels * nBands));
-        Evaluate(request, all, 0, request.m_bufYSize, {values.data(), request.m_bufXSize, 1, pixels});
+        Evaluate(request, all, 0, request.m_bufYSize, {values.data(), request.m_bufXSize, 1, pixels}, m_reading);
         m_memory.swap(values);
         m_remembered = request;
     }
@@ -166,13 +200,13 @@ void Dataset::EvaluateTo(const Request &request, const std::vector<int> &planes,
         {
             Evaluate(request, planes, row, count,
                      {reinterpret_cast<float *>(at), sink.m_lineSpace / SIZE, sink.m_pixelSpace / SIZE,
-                      sink.m_bandSpace / SIZE});
+                      sink.m_bandSpace / SIZE}, m_reading);
         }
         else
         {
             const int64_t pixels = int64_t{count} * request.m_bufXSize;
             strip.resize(static_cast<size_t>(pixels * planeCount));
-            Evaluate(request, planes, row, count, {strip.data(), request.m_bufXSize, 1, pixels});
+            Evaluate(request, planes, row, count, {strip.data(), request.m_bufXSize, 1, pixels}, m_reading);
             for (int64_t plane = 0; plane < planeCount; ++plane)
                 for (int i = 0; i < count; ++i)
                     GDALCopyWords(strip.data() + plane * pixels + int64_t{i} * request.m_bufXSize, GDT_Float32,
@@ -196,17 +230,17 @@ CPLErr Dataset::ReadBlock(int band, int blockX, int blockY, void *image)
     const int rows = std::min(height, nRasterYSize - y);
     const size_t blockFloats = static_cast<size_t>(width) * static_cast<size_t>(height);
     const Request request{static_cast<double>(x), static_cast<double>(y), static_cast<double>(cols),
-                          static_cast<double>(rows), cols, rows};
+                          static_cast<double>(rows), cols, rows, m_reading.m_resampling};
     if (m_view->IsSeries() || nBands == 1)
     {
         std::fill_n(static_cast<float *>(image), blockFloats, 0.0F);
-        Evaluate(request, {band - 1}, 0, rows, {static_cast<float *>(image), width, 1, 0});
+        Evaluate(request, {band - 1}, 0, rows, {static_cast<float *>(image), width, 1, 0}, m_reading);
         return CE_None;
     }
     std::vector<float> values(blockFloats * static_cast<size_t>(nBands));
     std::vector<int> planes(static_cast<size_t>(nBands));
     std::iota(planes.begin(), planes.end(), 0);
-    Evaluate(request, planes, 0, rows, {values.data(), width, 1, static_cast<int64_t>(blockFloats)});
+    Evaluate(request, planes, 0, rows, {values.data(), width, 1, static_cast<int64_t>(blockFloats)}, m_reading);
     for (int other = 1; other <= nBands; ++other)
     {
         const float *const block = values.data() + static_cast<size_t>(other - 1) * blockFloats;

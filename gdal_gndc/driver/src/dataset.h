@@ -54,9 +54,6 @@ class Dataset final : public GDALPamDataset
         return m_overviews;
     }
 
-  private:
-    Dataset() = default;
-
     struct Request
     {
         double m_xOff{};
@@ -65,9 +62,38 @@ class Dataset final : public GDALPamDataset
         double m_ySize{};
         int m_bufXSize{};
         int m_bufYSize{};
+        Resampling m_resampling{};
 
         bool operator==(const Request &other) const;
     };
+
+    /** What a read asks for: the window as fractions of pixels where GDAL knows it so. */
+    Request RequestOf(int xOff, int yOff, int xSize, int ySize, int bufXSize, int bufYSize,
+                      const GDALRasterIOExtraArg *extra) const;
+
+    /** Sets 255 where a band has data, `stride` bytes from row to row, and leaves the rest alone. */
+    void ReadMask(const Request &request, GByte *out, int stride) const;
+
+    /** The mask of all bands with the option MASK=BAND, else null. */
+    GDALRasterBand *MaskOfBands() const
+    {
+        return m_mask.get();
+    }
+
+    const Reading &GetReading() const
+    {
+        return m_reading;
+    }
+
+#if GDAL_VERSION_NUM >= GDAL_COMPUTE_VERSION(3, 10, 0)
+  protected:
+    // RFC 101: a handle for many threads is made of one clone a thread, all of one cube
+    bool CanBeCloned(int scope, bool canShareState) const override;
+    std::unique_ptr<GDALDataset> Clone(int scope, bool canShareState) const override;
+#endif
+
+  private:
+    Dataset() = default;
 
     struct Sink
     {
@@ -78,17 +104,21 @@ class Dataset final : public GDALPamDataset
         GSpacing m_bandSpace{};
     };
 
-    static std::unique_ptr<Dataset> OpenContainer(const std::shared_ptr<Cube> &cube, const std::vector<Moment> &moments);
+    static std::unique_ptr<Dataset> OpenContainer(const std::shared_ptr<Cube> &cube, const std::vector<Moment> &moments,
+                                                  const std::string &product);
     static std::unique_ptr<Dataset> OpenGroup(const Connection &connection, const std::shared_ptr<Cube> &cube,
-                                              CSLConstList options, int threads);
-    static std::unique_ptr<Dataset> OpenView(const View &view);
-    static std::unique_ptr<Dataset> OpenOverview(const View &view, int level, int threads);
-    static std::unique_ptr<Dataset> OpenConnection(const Connection &connection, const std::shared_ptr<Cube> &cube);
+                                              CSLConstList options, const Reading &reading);
+    static std::unique_ptr<Dataset> OpenView(const View &view, const Reading &reading);
+    static std::unique_ptr<Dataset> OpenOverview(const View &view, const Reading &reading, int level);
+    static std::unique_ptr<Dataset> OpenConnection(const Connection &connection, const std::shared_ptr<Cube> &cube,
+                                                   const Reading &reading);
 
-    void SetView(const View &view, int level);
+    /** Takes what GDAL keeps of this view beside the file (.aux.xml). */
+    void LoadPam(const std::string &description, const std::string &view);
+    void SetView(const View &view, const Reading &reading, int level);
     void SetPlace(const Cube &cube);
     void Evaluate(const Request &request, const std::vector<int> &planes, int firstRow, int rowCount,
-                  const Target &target) const;
+                  const Target &target, const Reading &reading) const;
     void EvaluateTo(const Request &request, const std::vector<int> &planes, const Sink &sink,
                     GDALRasterIOExtraArg *extra);
     bool CopyRemembered(const Request &request, const std::vector<int> &planes, const Sink &sink);
@@ -97,7 +127,9 @@ class Dataset final : public GDALPamDataset
     std::unique_ptr<View> m_view{};
     std::shared_ptr<Group> m_group{};
     OGRSpatialReference m_srs{};
-    int m_threads{};
+    Reading m_reading{};
+    std::string m_pamName{};
+    std::unique_ptr<GDALRasterBand> m_mask{};
     std::vector<std::unique_ptr<Dataset>> m_overviews{};
 
     // the last read that was worth remembering for the other bands

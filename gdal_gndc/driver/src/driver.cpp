@@ -1,4 +1,5 @@
 // The entry point that GDAL looks for in gdal_GNDC.so.
+#include "compat.h"
 #include "dataset.h"
 
 namespace
@@ -6,24 +7,34 @@ namespace
 
 constexpr const char *NAME = "GNDC";
 
+#ifndef GNDC_SOURCE_ID
+#define GNDC_SOURCE_ID "unknown"
+#endif
+
 constexpr const char *OPEN_OPTIONS =
     "<OpenOptionList>"
     "<Option name='T' type='string' description='Frame index, or ISO 8601 date or time: an observation, or any moment "
     "between the first and the last'/>"
-    "<Option name='BAND' type='string' description='Name or number of one band: its times become the bands'/>"
+    "<Option name='BAND' type='string' description='Name or number of one band: without T its times become the bands'/>"
     "<Option name='BANDS' type='string' description='Names or numbers of the bands to show, separated by commas; with T'/>"
     "<Option name='PRODUCT' type='string' description='ndvi, evi, ndwi or ndmi, where the bands are known; without T its "
-    "times become the bands'/>"
+    "times become the bands. Or dx, dy (per unit of the reference system) or dt (per day): the derivative of every band'/>"
     "<Option name='EVERY' type='string' description='Step of regular times such as P5D or 12h, instead of the "
     "observations'/>"
-    "<Option name='START' type='string' description='First of the regular times; by default the first observation'/>"
-    "<Option name='END' type='string' description='Last of the regular times; by default the last observation'/>"
+    "<Option name='START' type='string' description='First of the times; by default the first observation'/>"
+    "<Option name='END' type='string' description='Last of the times; by default the last observation'/>"
     "<Option name='ARRAYS' type='string-select' description='Multidimensional: an array a band over time, y, x, or one "
     "over time, y, x, band' default='BANDS'><Value>BANDS</Value><Value>ONE</Value></Option>"
+    "<Option name='MASK' type='string-select' description='Where the file has no data: NaN; a mask band, with the "
+    "values of the network below it; or nothing but these values' default='NODATA'><Value>NODATA</Value>"
+    "<Value>BAND</Value><Value>NONE</Value></Option>"
+    "<Option name='RESAMPLING' type='string-select' description='What a pixel of a smaller raster is: the field at its "
+    "centre, or a mean over the pixel from a finer grid' default='NEAREST'><Value>NEAREST</Value><Value>AVERAGE</Value>"
+    "<Value>BILINEAR</Value></Option>"
     "<Option name='NUM_THREADS' type='string' description='Threads of an evaluation, or ALL_CPUS' default='ALL_CPUS'/>"
     "</OpenOptionList>";
 
-GDALDataset *CreateCopy(const char *name, GDALDataset *, int, char **, GDALProgressFunc, void *)
+GDALDataset *CreateCopy(const char *name, GDALDataset *, int, CreationOptions, GDALProgressFunc, void *)
 {
     CPLError(CE_Failure, CPLE_NotSupported,
              "%s: the GNDC driver only reads; a cube is written by training on a stack of rasters: "
@@ -51,6 +62,7 @@ extern "C" void GDALRegister_GNDC()
     driver->SetMetadataItem(GDAL_DMD_CONNECTION_PREFIX, "GNDC:");
     driver->SetMetadataItem(GDAL_DMD_SUBDATASETS, "YES");
     driver->SetMetadataItem(GDAL_DMD_OPENOPTIONLIST, OPEN_OPTIONS);
+    driver->SetMetadataItem("GNDC_SOURCES", GNDC_SOURCE_ID);
     driver->pfnIdentify = gndc_driver::Dataset::Identify;
     driver->pfnOpen = gndc_driver::Dataset::Open;
     driver->pfnCreateCopy = CreateCopy;

@@ -17,7 +17,7 @@ class Group final : public GDALGroup
     /** @param moments the places of the time dimension
      *  @param together one array "values" over time, y, x and band instead of one a band over time, y and x */
     static std::shared_ptr<Group> Create(const std::shared_ptr<Cube> &cube, const std::vector<Moment> &moments,
-                                         bool together, const OGRSpatialReference &srs, int threads);
+                                         bool together, const OGRSpatialReference &srs, const Reading &reading);
 
     std::vector<std::string> GetMDArrayNames(CSLConstList options) const override;
     std::shared_ptr<GDALMDArray> OpenMDArray(const std::string &name, CSLConstList options) const override;

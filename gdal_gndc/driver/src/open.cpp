@@ -6,7 +6,9 @@
 #include "cpl_conv.h"
 #include "dataset.h"
 #include "failure.h"
+#include "maskband.h"
 #include "rasterband.h"
+#include "selection.h"
 #include "statistics.h"
 #include "times.h"
 
@@ -19,79 +21,11 @@ namespace
 constexpr const char *EXTENSION = "gndc";
 constexpr int SMALLEST_OVERVIEW = 256;
 constexpr size_t MOST_SUBDATASETS = 5000;
-constexpr int64_t MOST_MOMENTS = 1000000;
 constexpr int ZIP_NAME_AT = 30;
-const char *const KEYS[] = {"t", "band", "every", "start", "end", "product"};
 
 // The options of GDALOpen that stand for keys of the connection string.
 const std::pair<const char *, const char *> OPTIONS[] = {
     {"T", "t"}, {"BAND", "band"}, {"EVERY", "every"}, {"START", "start"}, {"END", "end"}, {"PRODUCT", "product"}};
-
-int ThreadCount(const char *option)
-{
-    const char *threads = option ? option : CPLGetConfigOption("GDAL_NUM_THREADS", nullptr);
-    return !threads || EQUAL(threads, "ALL_CPUS") ? 0 : std::max(0, atoi(threads));
-}
-
-void CheckKeys(const Connection &connection)
-{
-    std::string known;
-    for (const char *key : KEYS)
-        known += (known.empty() ? "" : ", ") + std::string(key);
-    for (const auto &item : connection.m_keys)
-    {
-        if (std::find(std::begin(KEYS), std::end(KEYS), item.first) == std::end(KEYS))
-            Fail("%s: found the key %s, expected one of %s", connection.m_path.c_str(), Shown(item.first).c_str(),
-                 known.c_str());
-        if (item.second.empty())
-            Fail("%s: the key %s has no value, expected one", connection.m_path.c_str(), item.first.c_str());
-    }
-    for (const char *key : {"band", "every"})
-        if (connection.Find("t") && connection.Find(key))
-            Fail("%s: found t and %s, expected one of them: %s shows many times", connection.m_path.c_str(), key, key);
-    if (connection.Find("band") && connection.Find("product"))
-        Fail("%s: found band and product, expected one of them", connection.m_path.c_str());
-    for (const char *key : {"start", "end"})
-        if (connection.Find(key) && !connection.Find("every"))
-            Fail("%s: found %s without every, expected every=P5D or the like beside it", connection.m_path.c_str(), key);
-}
-
-// The times a connection string selects: the observations, or regular ones.
-std::vector<Moment> MomentsOf(const Connection &connection, const Cube &cube)
-{
-    std::vector<Moment> moments;
-    const Meta &meta = cube.GetMeta();
-    const std::string *every = connection.Find("every");
-    if (!every)
-    {
-        for (int64_t i = 0; i < meta.m_frames; ++i)
-            moments.push_back(cube.FrameAt(i));
-        return moments;
-    }
-    return In(connection.m_path,
-              [&]
-              {
-                  if (meta.m_times.empty())
-                      Fail("the cube has no times, expected no every");
-                  const int64_t step = In("every", [&] { return ParseDuration(*every); });
-                  const auto [low, high] = std::minmax_element(meta.m_times.begin(), meta.m_times.end());
-                  const auto bound = [&connection](const char *key, int64_t otherwise)
-                  {
-                      const std::string *text = connection.Find(key);
-                      return text ? In(key, [&] { return ParseTime(*text).m_micros; }) : otherwise;
-                  };
-                  const int64_t first = bound("start", *low);
-                  const int64_t last = bound("end", *high);
-                  if (last < first)
-                      Fail("end %s is before start %s", FormatTime(last).c_str(), FormatTime(first).c_str());
-                  if ((last - first) / step >= MOST_MOMENTS)
-                      Fail("every=%s makes more than %lld times, expected a longer step", Shown(*every).c_str(),
-                           static_cast<long long>(MOST_MOMENTS));
-                  for (int64_t time = first; time <= last; time += step)
-                      moments.push_back(cube.At(time));
-                  return moments;
-              });
-}
 
 }  // namespace
 
@@ -134,46 +68,65 @@ GDALDataset *Dataset::Open(GDALOpenInfo *info)
             // part of what tells this view from others of the file, though no key of the connection string
             if (const char *bands = CSLFetchNameValue(info->papszOpenOptions, "BANDS"))
                 connection.Add("bands", bands);
+            const Reading reading = In(connection.m_path, [info] { return ReadingOf(info->papszOpenOptions); });
             std::shared_ptr<Cube> cube = Cube::Open(connection.m_path);
-            const int threads = ThreadCount(CSLFetchNameValue(info->papszOpenOptions, "NUM_THREADS"));
             if (info->nOpenFlags & GDAL_OF_MULTIDIM_RASTER)
-                return OpenGroup(connection, cube, info->papszOpenOptions, threads).release();
-            std::unique_ptr<Dataset> dataset = OpenConnection(connection, cube);
-            dataset->m_threads = threads;
-            for (auto &overview : dataset->m_overviews)
-                overview->m_threads = threads;
-            dataset->SetDescription(info->pszFilename);
-            dataset->SetPhysicalFilename(connection.m_path.c_str());
-            if (!connection.m_keys.empty())
-                dataset->SetSubdatasetName(connection.View().c_str());
-            dataset->TryLoadXML();
+                return OpenGroup(connection, cube, info->papszOpenOptions, reading).release();
+            std::unique_ptr<Dataset> dataset = OpenConnection(connection, cube, reading);
+            // what GDAL computes of these pixels is kept apart from that of others
+            for (const char *name : {"MASK", "RESAMPLING"})
+                if (const char *value = CSLFetchNameValue(info->papszOpenOptions, name))
+                    connection.Add(CPLString(name).tolower(), CPLString(value).tolower());
+            dataset->LoadPam(info->pszFilename, connection.View());
             return dataset.release();
         });
 }
 
-std::unique_ptr<Dataset> Dataset::OpenConnection(const Connection &connection, const std::shared_ptr<Cube> &cube)
+void Dataset::LoadPam(const std::string &description, const std::string &view)
 {
-    if (const std::string *name = connection.Find("band"))
-        return OpenView(View::OfBand(cube, FindBand(*cube, *name), MomentsOf(connection, *cube)));
+    m_pamName = view;
+    SetDescription(description.c_str());
+    SetPhysicalFilename(m_cube->Path().c_str());
+    if (!view.empty())
+        SetSubdatasetName(view.c_str());
+    TryLoadXML();
+}
+
+std::unique_ptr<Dataset> Dataset::OpenConnection(const Connection &connection, const std::shared_ptr<Cube> &cube,
+                                                 const Reading &reading)
+{
+    const char *const path = connection.m_path.c_str();
+    const std::string *band = connection.Find("band");
+    const std::string *bands = connection.Find("bands");
     const std::string *time = connection.Find("t");
+    const std::string *product = connection.Find("product");
+    if (band && bands)
+        Fail("%s: found band and BANDS, expected one of them", path);
     const std::vector<Moment> moments =
         time ? std::vector<Moment>{cube->Resolve(*time)} : MomentsOf(connection, *cube);
-    const std::string *names = connection.Find("bands");
-    if (const std::string *product = connection.Find("product"))
+    const bool many = !time && moments.size() > 1;
+    const std::optional<Derivative> derivative = product ? Derivative::Find(*product) : std::nullopt;
+    if (product && !derivative)
     {
-        if (names)
-            Fail("%s: found BANDS with product, expected one of them", connection.m_path.c_str());
-        return OpenView(View::OfProduct(cube, Product::Find(*cube, *product), moments, !time && moments.size() > 1));
+        if (band || bands)
+            Fail("%s: found %s with product=%s, expected one of them: an index takes bands of its own", path,
+                 band ? "band" : "BANDS", Shown(*product).c_str());
+        return OpenView(View::OfProduct(cube, Product::Find(*cube, *product), moments, many), reading);
     }
-    if (moments.size() == 1)
-        return OpenView(View::OfMoment(cube, moments.front(), FindBands(*cube, names ? *names : "")));
-    if (names)
-        Fail("%s: found BANDS without a time, expected T or t= beside it", connection.m_path.c_str());
-    return OpenContainer(cube, moments);
+    const auto open = [&](const View &view) { return OpenView(derivative ? view.Derived(*derivative) : view, reading); };
+    if (band && !time)
+        return open(View::OfBand(cube, FindBand(*cube, *band), moments));
+    if (band)
+        return open(View::OfMoment(cube, moments.front(), {FindBand(*cube, *band)}));
+    if (!many)
+        return open(View::OfMoment(cube, moments.front(), FindBands(*cube, bands ? *bands : "")));
+    if (bands)
+        Fail("%s: found BANDS without a time, expected T or t= beside it", path);
+    return OpenContainer(cube, moments, derivative ? derivative->Name() : "");
 }
 
 std::unique_ptr<Dataset> Dataset::OpenGroup(const Connection &connection, const std::shared_ptr<Cube> &cube,
-                                            CSLConstList options, int threads)
+                                            CSLConstList options, const Reading &reading)
 {
     for (const char *key : {"band", "bands", "product"})
         if (connection.Find(key))
@@ -187,11 +140,12 @@ std::unique_ptr<Dataset> Dataset::OpenGroup(const Connection &connection, const 
     std::unique_ptr<Dataset> dataset(new Dataset);
     dataset->m_cube = cube;
     dataset->SetPlace(*cube);
-    dataset->m_group = Group::Create(cube, moments, EQUAL(arrays, "ONE"), dataset->m_srs, threads);
+    dataset->m_group = Group::Create(cube, moments, EQUAL(arrays, "ONE"), dataset->m_srs, reading);
     return dataset;
 }
 
-std::unique_ptr<Dataset> Dataset::OpenContainer(const std::shared_ptr<Cube> &cube, const std::vector<Moment> &moments)
+std::unique_ptr<Dataset> Dataset::OpenContainer(const std::shared_ptr<Cube> &cube, const std::vector<Moment> &moments,
+                                                const std::string &product)
 {
     const Meta &meta = cube->GetMeta();
     std::unique_ptr<Dataset> dataset(new Dataset);
@@ -211,6 +165,8 @@ std::unique_ptr<Dataset> Dataset::OpenContainer(const std::shared_ptr<Cube> &cub
         const std::string time = FormatTime(moment.m_micros);
         const bool byTime = !meta.m_times.empty() && cube->At(moment.m_micros).m_index == moment.m_index;
         connection.Add("t", byTime ? time : std::to_string(moment.m_index));
+        if (!product.empty())
+            connection.Add("product", product);
         list.SetNameValue(CPLSPrintf("SUBDATASET_%zu_NAME", i + 1), connection.ToString().c_str());
         list.SetNameValue(CPLSPrintf("SUBDATASET_%zu_DESC", i + 1),
                           CPLSPrintf("%s, %dx%d pixels, %zu band%s",
@@ -237,13 +193,13 @@ std::unique_ptr<Dataset> Dataset::OpenContainer(const std::shared_ptr<Cube> &cub
     return dataset;
 }
 
-std::unique_ptr<Dataset> Dataset::OpenView(const View &view)
+std::unique_ptr<Dataset> Dataset::OpenView(const View &view, const Reading &reading)
 {
     if (!GDALCheckBandCount(view.PlaneCount(), FALSE))
         Fail("%s: GDAL shows no raster of %d bands, expected a coarser selection of times",
              view.GetCube()->Path().c_str(), view.PlaneCount());
     std::unique_ptr<Dataset> dataset(new Dataset);
-    dataset->SetView(view, 0);
+    dataset->SetView(view, reading, 0);
     const Meta &meta = view.GetCube()->GetMeta();
     const auto say = [&dataset](const char *key, const std::string &value, const char *domain = "")
     { dataset->GDALMajorObject::SetMetadataItem(key, value.c_str(), domain); };
@@ -270,29 +226,31 @@ std::unique_ptr<Dataset> Dataset::OpenView(const View &view)
     }
     SetStatistics(*dataset, view);
     for (int level = 1; (std::max(dataset->nRasterXSize, dataset->nRasterYSize) >> level) >= SMALLEST_OVERVIEW; ++level)
-        dataset->m_overviews.push_back(OpenOverview(view, level, 0));
+        dataset->m_overviews.push_back(OpenOverview(view, reading, level));
     return dataset;
 }
 
-std::unique_ptr<Dataset> Dataset::OpenOverview(const View &view, int level, int threads)
+std::unique_ptr<Dataset> Dataset::OpenOverview(const View &view, const Reading &reading, int level)
 {
     std::unique_ptr<Dataset> dataset(new Dataset);
-    dataset->m_threads = threads;
-    dataset->SetView(view, level);
+    dataset->SetView(view, reading, level);
     return dataset;
 }
 
-void Dataset::SetView(const View &view, int level)
+void Dataset::SetView(const View &view, const Reading &reading, int level)
 {
     const Meta &meta = view.GetCube()->GetMeta();
     const auto reduced = [level](int64_t size) { return static_cast<int>((size + (int64_t{1} << level) - 1) >> level); };
     m_cube = view.GetCube();
     m_view = std::make_unique<View>(view);
+    m_reading = reading;
     nRasterXSize = reduced(meta.m_width);
     nRasterYSize = reduced(meta.m_height);
     SetPlace(*view.GetCube());
     for (int i = 1; i <= view.PlaneCount(); ++i)
         SetBand(i, new RasterBand(*this, i));
+    if (reading.m_mask == MaskMode::BAND)
+        m_mask = std::make_unique<MaskBand>(*this);
 }
 
 void Dataset::SetPlace(const Cube &cube)

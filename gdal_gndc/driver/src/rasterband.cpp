@@ -66,7 +66,9 @@ RasterBand::RasterBand(Dataset &dataset, int number) : m_dataset(dataset)
     nBlockYSize = std::min(block, nRasterYSize);
     const bool dated = !view.GetCube()->GetMeta().m_times.empty();
     const Band *band = view.BandOf(number - 1);
-    const std::string name = band ? band->m_name : view.GetProduct()->Name();
+    const std::optional<Derivative> &derivative = view.GetDerivative();
+    const std::string name =
+        band ? band->m_name + (derivative ? " " + derivative->Name() : "") : view.GetProduct()->Name();
     GDALMajorObject::SetDescription(name.c_str());
     if (view.IsSeries() && dated)
     {
@@ -76,11 +78,13 @@ RasterBand::RasterBand(Dataset &dataset, int number) : m_dataset(dataset)
         GDALMajorObject::SetMetadataItem("time", time.c_str());
         GDALMajorObject::SetMetadataItem("observed", view.MomentOf(number - 1).m_index >= 0 ? "YES" : "NO");
     }
-    if (band)
-        Describe(*band);
-    else
+    if (!band)
         GDALMajorObject::SetMetadataItem("description", view.GetProduct()->LongName().c_str());
-    if (band && !view.IsSeries())
+    else if (derivative)
+        m_unit = derivative->UnitOf(band->m_unit, dataset.GetSpatialRef());
+    else
+        Describe(*band);
+    if (band && !derivative && !view.IsSeries())
         m_colour = ColourOf(band->m_commonName);
 }
 
@@ -104,7 +108,7 @@ double RasterBand::GetNoDataValue(int *success)
     int set = FALSE;
     const double value = GDALPamRasterBand::GetNoDataValue(&set);
     if (success)
-        *success = TRUE;
+        *success = set || !m_dataset.MaskOfBands();
     return set ? value : std::numeric_limits<double>::quiet_NaN();
 }
 
@@ -118,6 +122,16 @@ GDALColorInterp RasterBand::GetColorInterpretation()
 {
     const GDALColorInterp colour = GDALPamRasterBand::GetColorInterpretation();
     return colour != GCI_Undefined ? colour : m_colour;
+}
+
+int RasterBand::GetMaskFlags()
+{
+    return m_dataset.MaskOfBands() ? GMF_PER_DATASET : GDALPamRasterBand::GetMaskFlags();
+}
+
+GDALRasterBand *RasterBand::GetMaskBand()
+{
+    return m_dataset.MaskOfBands() ? m_dataset.MaskOfBands() : GDALPamRasterBand::GetMaskBand();
 }
 
 int RasterBand::GetOverviewCount()

@@ -15,6 +15,8 @@ class RasterBand final : public GDALPamRasterBand
     double GetNoDataValue(int *success) override;
     const char *GetUnitType() override;
     GDALColorInterp GetColorInterpretation() override;
+    int GetMaskFlags() override;
+    GDALRasterBand *GetMaskBand() override;
     int GetOverviewCount() override;
     GDALRasterBand *GetOverview(int index) override;
 

@@ -47,7 +47,7 @@ void ReadInto(GDALDataset &dataset, const View &view)
 
 void SetStatistics(GDALDataset &dataset, const View &view)
 {
-    if (!view.GetCube()->GetContainer().Has(ENTRY))
+    if (!view.GetCube()->GetContainer().Has(ENTRY) || view.GetDerivative())
         return;
     try
     {

@@ -39,6 +39,13 @@ View View::OfProduct(const std::shared_ptr<Cube> &cube, const Product &product, 
     return view;
 }
 
+View View::Derived(const Derivative &derivative) const
+{
+    View view = *this;
+    view.m_derivative = derivative;
+    return view;
+}
+
 int32_t View::BandIndexOf(int plane) const
 {
     if (m_product)
@@ -52,44 +59,53 @@ const Band *View::BandOf(int plane) const
 }
 
 void View::Read(const std::vector<double> &rows, const std::vector<double> &cols, const std::vector<int> &planes,
-                const Target &target, int threads) const
+                const Target &target, const Reading &reading) const
 {
     if (!m_isSeries && !m_product)
     {
         std::vector<int32_t> bands;
         for (const int plane : planes)
             bands.push_back(BandIndexOf(plane));
-        m_cube->ReadGrid(m_moments.front(), rows, cols, bands, target, threads);
+        ReadBands(m_moments.front(), rows, cols, bands, target, reading);
         return;
     }
-    if (planes.size() > 1 && rows.size() == 1 && cols.size() == 1)
+    if (!m_derivative && planes.size() > 1 && rows.size() == 1 && cols.size() == 1)
     {
         std::vector<Moment> moments;
         for (const int plane : planes)
             moments.push_back(MomentOf(plane));
-        ReadPoint(rows[0], cols[0], moments, target.m_out, target.m_bandStride, threads);
+        ReadPoint(rows[0], cols[0], moments, target.m_out, target.m_bandStride, reading);
         return;
     }
     for (size_t i = 0; i < planes.size(); ++i)
     {
         Target plane = target;
         plane.m_out += static_cast<int64_t>(i) * target.m_bandStride;
-        ReadPlane(MomentOf(planes[i]), rows, cols, plane, threads);
+        ReadPlane(MomentOf(planes[i]), rows, cols, plane, reading);
     }
 }
 
+void View::ReadBands(const Moment &moment, const std::vector<double> &rows, const std::vector<double> &cols,
+                     const std::vector<int32_t> &bands, const Target &target, const Reading &reading) const
+{
+    if (m_derivative)
+        m_derivative->Read(*m_cube, moment, rows, cols, bands, target, reading);
+    else
+        m_cube->ReadGrid(moment, rows, cols, bands, target, reading);
+}
+
 void View::ReadPlane(const Moment &moment, const std::vector<double> &rows, const std::vector<double> &cols,
-                     const Target &target, int threads) const
+                     const Target &target, const Reading &reading) const
 {
     if (!m_product)
     {
-        m_cube->ReadGrid(moment, rows, cols, m_bands, target, threads);
+        ReadBands(moment, rows, cols, m_bands, target, reading);
         return;
     }
     const int64_t count = static_cast<int64_t>(m_bands.size());
     const int64_t width = static_cast<int64_t>(cols.size());
     std::vector<float> values(rows.size() * cols.size() * m_bands.size());
-    m_cube->ReadGrid(moment, rows, cols, m_bands, {values.data(), width * count, count, 1}, threads);
+    m_cube->ReadGrid(moment, rows, cols, m_bands, {values.data(), width * count, count, 1}, reading);
     const float *at = values.data();
     for (size_t row = 0; row < rows.size(); ++row)
         for (int64_t col = 0; col < width; ++col, at += count)
@@ -98,10 +114,10 @@ void View::ReadPlane(const Moment &moment, const std::vector<double> &rows, cons
 }
 
 void View::ReadPoint(double row, double col, const std::vector<Moment> &moments, float *out, int64_t stride,
-                     int threads) const
+                     const Reading &reading) const
 {
     std::vector<float> values(moments.size() * m_bands.size());
-    m_cube->ReadSeries(row, col, moments, m_bands, values.data(), threads);
+    m_cube->ReadSeries(row, col, moments, m_bands, values.data(), reading);
     for (size_t i = 0; i < moments.size(); ++i)
     {
         const float *at = values.data() + i * m_bands.size();

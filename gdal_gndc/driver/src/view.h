@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cube.h"
+#include "derivative.h"
 #include "product.h"
 
 namespace gndc_driver
@@ -23,6 +24,9 @@ class View final
     /** A product at one moment, or at many, which are the bands then. */
     static View OfProduct(const std::shared_ptr<Cube> &cube, const Product &product, const std::vector<Moment> &moments,
                           bool isSeries);
+
+    /** The derivative of every band instead of the band. */
+    View Derived(const Derivative &derivative) const;
 
     const std::shared_ptr<Cube> &GetCube() const
     {
@@ -54,24 +58,32 @@ class View final
         return m_product;
     }
 
+    const std::optional<Derivative> &GetDerivative() const
+    {
+        return m_derivative;
+    }
+
     /** Values of some planes at every crossing of rows and cols, ascending pixel coordinates of the cube. Throws
      *  Failure. */
     void Read(const std::vector<double> &rows, const std::vector<double> &cols, const std::vector<int> &planes,
-              const Target &target, int threads) const;
+              const Target &target, const Reading &reading) const;
 
   private:
     View() = default;
 
+    void ReadBands(const Moment &moment, const std::vector<double> &rows, const std::vector<double> &cols,
+                   const std::vector<int32_t> &bands, const Target &target, const Reading &reading) const;
     void ReadPlane(const Moment &moment, const std::vector<double> &rows, const std::vector<double> &cols,
-                   const Target &target, int threads) const;
+                   const Target &target, const Reading &reading) const;
     void ReadPoint(double row, double col, const std::vector<Moment> &moments, float *out, int64_t stride,
-                   int threads) const;
+                   const Reading &reading) const;
 
     std::shared_ptr<Cube> m_cube{};
     bool m_isSeries{};
     std::vector<Moment> m_moments{};
     std::vector<int32_t> m_bands{};  // of a product: those it takes
     std::optional<Product> m_product{};
+    std::optional<Derivative> m_derivative{};
 };
 
 /** Index of the band that a connection string names, by name or by its number from 1. Throws Failure. */
