@@ -52,6 +52,11 @@ class FootprintIndex:
         return np.asarray(shapely.bounds(self.geometries)).reshape(-1, 4)
 
     @cached_property
+    def sides(self) -> np.ndarray:
+        """(4, N) float64: `bounds` by column."""
+        return np.ascontiguousarray(self.bounds.T)
+
+    @cached_property
     def boxes(self) -> np.ndarray:
         """(N,) bool: footprints that are their own bounding box, for which arithmetic replaces geometry."""
         b = self.bounds
@@ -167,8 +172,7 @@ class FootprintIndex:
                     mine, theirs = mine[meet], theirs[meet]
                 found.append((mine, theirs))
             left, right = (np.concatenate(side) for side in zip(*found, strict=True))
-        order = np.lexsort((right, left))
-        return left[order], right[order]
+        return np.divmod(np.sort(left * len(other) + right), len(other))
 
     def _guess_space_pairs(self, other: FootprintIndex) -> float:
         sample = np.linspace(0, len(self) - 1, min(len(self), 64)).astype(np.int64)

@@ -13,6 +13,7 @@ import pyproj
 import shapely
 
 from gdal_gndc.catalog import relations, schema
+from gdal_gndc.catalog.columns import Columns, frame_of
 from gdal_gndc.catalog.crs import as_crs, crs_name, reproject, reproject_boxes, same_crs
 from gdal_gndc.catalog.footprints import FootprintIndex, Plan
 from gdal_gndc.catalog.geoslice import GeoSlice
@@ -54,14 +55,20 @@ class GeoCatalog:
 
     def __init__(self, gdf: gpd.GeoDataFrame) -> None:
         self._data: gpd.GeoDataFrame | relations.Joined = schema.normalise(gdf)
-        self._rows: np.ndarray | None = None
+        self._part: tuple[Columns, np.ndarray] | None = None
 
     @classmethod
-    def _of(cls, frame: gpd.GeoDataFrame | relations.Joined, rows: np.ndarray | None = None) -> GeoCatalog:
-        """A catalog over a frame that is known to be right, or over some of its rows."""
+    def _of(cls, frame: gpd.GeoDataFrame | relations.Joined) -> GeoCatalog:
+        """A catalog over a frame that is known to be right."""
         catalog = cls.__new__(cls)
         catalog._data = frame
-        catalog._rows = rows
+        catalog._part = None
+        return catalog
+
+    def _some(self, rows: np.ndarray) -> GeoCatalog:
+        """A catalog of some of these rows, gathered when it is first asked for them."""
+        catalog = self._of(self.gdf)
+        catalog._part = self._columns, rows
         return catalog
 
     @property
@@ -79,10 +86,15 @@ class GeoCatalog:
     @property
     def gdf(self) -> gpd.GeoDataFrame:
         """The rows as a GeoDataFrame, indexed by ``datetime``."""
-        if self._rows is not None:
-            self._data = relations.take(self._frame, self._rows)
-            self._rows = None
+        if self._part is not None:
+            columns, rows = self._part
+            self._data = columns.take(rows)
+            self._part = None
         return self._frame
+
+    @cached_property
+    def _columns(self) -> Columns:
+        return Columns(self.gdf)
 
     @cached_property
     def crs(self) -> pyproj.CRS:
@@ -112,10 +124,10 @@ class GeoCatalog:
     @property
     def layers(self) -> int:
         """How many catalogs the rows combine: one, or more after `intersect`."""
-        return relations.layers(self._frame)
+        return relations.layers(self._frame.columns)
 
     def __len__(self) -> int:
-        return len(self._data) if self._rows is None else int(self._rows.size)
+        return len(self._data) if self._part is None else int(self._part[1].size)
 
     def __repr__(self) -> str:
         from gdal_gndc.catalog.display import describe
@@ -135,13 +147,12 @@ class GeoCatalog:
 
     @cached_property
     def _index(self) -> FootprintIndex:
-        gdf = self.gdf
-        return FootprintIndex(np.asarray(gdf.geometry.array, dtype=object), *ticks(gdf.index))
+        return FootprintIndex(self._columns.geometry, *ticks(self.gdf.index))
 
     def index(self) -> GeoCatalog:
         """Build the spatial and temporal index now rather than at the first query; returns this catalog."""
         index = self._index
-        _ = index.tree, index.boxes
+        _ = index.tree, index.boxes, index.sides, self._columns
         index.plan(shapely.box(0, 0, 1, 1), (0, 1))
         return self
 
@@ -199,7 +210,7 @@ class GeoCatalog:
         geometry, span = self._question(where, interval, aoi, aoi_crs, crs)
         if geometry is None and span is None:
             return self
-        return GeoCatalog._of(self.gdf, self._index.search(geometry, span))
+        return self._some(self._index.search(geometry, span))
 
     def explain(
         self,
@@ -222,7 +233,7 @@ class GeoCatalog:
         """Rows that fulfil a filter such as ``'bands >= 3 and has(band_names, "B04")'``; see
         `gdal_gndc.catalog.where`."""
         mask = Expression(expression, self.columns).mask(self.gdf)
-        return GeoCatalog._of(self.gdf, np.flatnonzero(mask))
+        return self._some(np.flatnonzero(mask))
 
     def intersect(self, other: GeoCatalog, spatial_only: bool = False) -> GeoCatalog:
         """Pairs of rows of both that share area and time.
@@ -233,7 +244,9 @@ class GeoCatalog:
         pair.
         """
         theirs = other.to_crs(self.crs)
-        joined = relations.intersect(self.gdf, theirs.gdf, self._index, theirs._index, spatial_only=spatial_only)
+        joined = relations.intersect(
+            self._columns, theirs._columns, self._index, theirs._index, spatial_only=spatial_only
+        )
         return GeoCatalog._of(joined)
 
     def __and__(self, other: GeoCatalog) -> GeoCatalog:
@@ -281,11 +294,11 @@ class GeoCatalog:
         gdf = self.gdf
         moved = reproject(np.asarray(gdf.geometry.array, dtype=object), self.crs, target)
         columns = {str(c): gdf[c].array for c in gdf.columns if c != "geometry"}
-        return GeoCatalog._of(schema.assemble(columns, moved, target, gdf.index))
+        return GeoCatalog._of(frame_of(columns, moved, target, gdf.index))
 
     def take(self, rows: Any) -> GeoCatalog:
         """The rows at these positions, in this order."""
-        return GeoCatalog._of(self.gdf, np.asarray(rows, dtype=np.int64))
+        return self._some(np.asarray(rows, dtype=np.int64))
 
     def iter_rows(self) -> Iterator[Any]:
         """Rows as named tuples: ``datetime`` (interval), the columns, ``geometry``."""

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from gdal_gndc.catalog.columns import frame_of
 from gdal_gndc.catalog.intervals import INTERVAL_DTYPE, interval_index
 from gdal_gndc.errors import FileFormatError, TimeError
 
@@ -92,22 +93,7 @@ def normalise(gdf: gpd.GeoDataFrame, *, name: str = "catalog") -> gpd.GeoDataFra
     dated = np.flatnonzero(~undated & static)
     if dated.size:
         raise TimeError(f"{name}: {dated.size} static rows have a time, the first is row {dated[0]}")
-    return assemble({**fields, **columns}, geometry, gdf.crs, index)
-
-
-def assemble(
-    columns: dict[str, Any] | pd.DataFrame, geometry: np.ndarray, crs: Any, index: pd.IntervalIndex
-) -> gpd.GeoDataFrame:
-    """Columns, footprints and times as a frame, with no check and no copy."""
-    import geopandas as gpd
-    from geopandas.array import GeometryArray
-
-    if isinstance(columns, pd.DataFrame):
-        frame = columns.set_axis(index, axis=0)
-    else:
-        frame = pd.DataFrame(columns, index=index, copy=False)
-    frame["geometry"] = GeometryArray(np.asarray(geometry, dtype=object), crs=crs)
-    return gpd.GeoDataFrame(frame, geometry="geometry")
+    return frame_of({**fields, **columns}, geometry, gdf.crs, index)
 
 
 def empty(crs: Any = "EPSG:4326") -> gpd.GeoDataFrame:

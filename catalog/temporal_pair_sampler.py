@@ -11,7 +11,6 @@ from gdal_gndc.catalog.footprints import FootprintIndex
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.intervals import STATIC_START, STATIC_STOP, ticks
 from gdal_gndc.catalog.random_sampler import ChipSequence, random_sampler
-from gdal_gndc.catalog.relations import take
 from gdal_gndc.errors import CoordinateError, TimeError
 
 
@@ -58,13 +57,13 @@ def temporal_pair_sampler(
     first, second = first[good], second[good]
     if not first.size:
         raise TimeError(f"no two rows that share ground lie {low} to {high or 'any time'} apart")
-    frame = take(gdf, first)
+    frame = gdf.take(first)
     common = np.asarray(frame.geometry.intersection(gdf.geometry.iloc[second], align=False).array, dtype=object)
     frame = frame.set_geometry(type(gdf.geometry)(common, index=frame.index, crs=gdf.crs))
     alive = np.asarray(frame.geometry.area > 0)
     if not alive.any():
         raise CoordinateError("the rows only touch each other: they share no area")
-    earlier = GeoCatalog._of(take(frame, np.flatnonzero(alive)))
+    earlier = GeoCatalog._of(frame.take(np.flatnonzero(alive)))
     step = resolution if resolution is not None else catalog.resolution
     chips = random_sampler(earlier, size, length, resolution=step, seed=seed)
     after = ChipSequence(dated, chips.bounds, second[alive][chips.rows], chips.resolution)
