@@ -12,7 +12,7 @@ import pyproj
 
 from gdal_gndc.catalog.crs import as_crs
 from gdal_gndc.catalog.options import need
-from gdal_gndc.errors import FileFormatError
+from gdal_gndc.errors import CatalogError, FileFormatError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,7 +43,7 @@ def open_dataset(location: str, engine: str | None = None, **options: Any) -> xr
 
     Raises
     ------
-    DeviceError
+    CatalogError
         If the library for the format is missing.
     FileFormatError
         If xarray cannot read the file.
@@ -53,8 +53,13 @@ def open_dataset(location: str, engine: str | None = None, **options: Any) -> xr
     if engine is None and low.endswith(".zarr"):
         engine = "zarr"
     if engine is None and low.endswith((".grib", ".grib2", ".grb", ".grb2")):
-        need("cfgrib", "a GRIB file")
         engine = "cfgrib"
+    if engine == "cfgrib":
+        need("cfgrib", "a GRIB file")
+        if "://" in location:
+            raise CatalogError(f"{location}: the engine cfgrib reads local GRIB files only")
+        # Without this it writes an index beside each file.
+        options.setdefault("indexpath", "")
     source: Any = location
     if "://" in location and engine != "zarr":
         import fsspec
@@ -63,7 +68,7 @@ def open_dataset(location: str, engine: str | None = None, **options: Any) -> xr
         engine = engine or "h5netcdf"
     try:
         dataset: xr.Dataset = _open(xarray, source, engine, options)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError) as error:
         raise FileFormatError(f"xarray cannot open it: {error}", path=location) from error
     return dataset
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gdal_gndc.catalog.intervals import TICK
-from gdal_gndc.errors import FileFormatError
+from gdal_gndc.errors import CatalogError
 
 # The finest directive of a format says how long the period is that a name stands for.
 _LENGTHS: tuple[tuple[str, str], ...] = (
@@ -37,7 +37,7 @@ def period_of(date_format: str) -> str:
     year."""
     directives = re.findall(r"%-?([A-Za-z])", date_format)
     if not directives:
-        raise FileFormatError(f"date_format={date_format!r} has no directive such as %Y")
+        raise CatalogError(f"date_format={date_format!r} has no directive such as %Y")
     return next((name for letters, name in _LENGTHS if set(letters) & set(directives)), "year")
 
 
@@ -51,16 +51,16 @@ def times_of(
 
     Raises
     ------
-    FileFormatError
+    CatalogError
         If the expression is not valid or has neither group.
     """
     try:
         pattern = re.compile(filename_regex)
     except re.error as error:
-        raise FileFormatError(f"filename_regex={filename_regex!r} is not a regular expression: {error}") from error
+        raise CatalogError(f"filename_regex={filename_regex!r} is not a regular expression: {error}") from error
     groups = set(pattern.groupindex)
     if "date" not in groups and not {"start", "stop"} <= groups:
-        raise FileFormatError(f"filename_regex={filename_regex!r} needs a group 'date', or 'start' and 'stop'")
+        raise CatalogError(f"filename_regex={filename_regex!r} needs a group 'date', or 'start' and 'stop'")
     first, last = ("date", "date") if "date" in groups else ("start", "stop")
     base = [n.rstrip("/").rpartition("/")[2] for n in names]
     matches = [pattern.search(b) for b in base]

@@ -14,7 +14,7 @@ import pandas as pd
 from gdal_gndc.catalog.crs import as_crs, crs_name
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.options import choose, need
-from gdal_gndc.errors import CoordinateError, FileFormatError
+from gdal_gndc.errors import CatalogError, CoordinateError
 
 GDAL_TYPES = {
     "uint8": "Byte",
@@ -52,7 +52,7 @@ def to_gti(
 
     Raises
     ------
-    FileFormatError
+    CatalogError
         For rows GDAL cannot open as rasters, or files that differ in bands or data type.
     CoordinateError
         If no pixel size is known.
@@ -60,13 +60,13 @@ def to_gti(
     need("pyogrio", "writing a tile index")
     out = Path(path)
     if out.suffix != ".gti":
-        raise FileFormatError("a tile index is named *.gti", path=str(path))
+        raise CatalogError(f"{path}: a tile index is named *.gti")
     choose("sort_by", sort_by, ("start", "stop", "location", "mtime"))
     moved = catalog if crs is None else catalog.to_crs(crs)
     if not len(moved):
-        raise FileFormatError("an empty catalog makes no mosaic", path=str(path))
+        raise CatalogError(f"{path}: an empty catalog makes no mosaic")
     if locations is None and set(moved.backends) != {"raster"}:
-        raise FileFormatError(f"GDAL opens no rows of {moved.backends} by themselves: give locations=", path=str(path))
+        raise CatalogError(f"{path}: GDAL opens no rows of {moved.backends} by themselves: give locations=")
     gdf = moved.gdf
     size = resolution if resolution is not None else moved.resolution
     if size is None:
@@ -109,7 +109,7 @@ def _aligned(gdf: gpd.GeoDataFrame, catalog: GeoCatalog, size: float) -> tuple[f
 def _document(gdf: gpd.GeoDataFrame, table: Path, sort_by: str, size: float, catalog: GeoCatalog) -> ET.Element:
     kinds, counts = pd.unique(gdf["dtype"].dropna()), pd.unique(gdf["bands"])
     if len(kinds) != 1 or len(counts) != 1:
-        raise FileFormatError(f"a mosaic has one data type and band count, found {list(kinds)} and {list(counts)}")
+        raise CatalogError(f"a mosaic has one data type and band count, found {list(kinds)} and {list(counts)}")
     root = ET.Element("GDALTileIndexDataset")
 
     def add(parent: ET.Element, name: str, text: Any) -> None:

@@ -19,7 +19,7 @@ from gdal_gndc.catalog.footprints import FootprintIndex, Plan
 from gdal_gndc.catalog.geoslice import GeoSlice
 from gdal_gndc.catalog.intervals import as_interval, interval_index, tick, ticks
 from gdal_gndc.catalog.where import Expression
-from gdal_gndc.errors import CoordinateError, FileFormatError
+from gdal_gndc.errors import CatalogError, CoordinateError
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -273,7 +273,7 @@ class GeoCatalog:
         """One operand of an intersection, counted from 1: its files with the common footprints and their own
         times."""
         if not 1 <= number <= self.layers:
-            raise FileFormatError(f"there is no layer {number}: this catalog has {self.layers}")
+            raise CatalogError(f"there is no layer {number}: this catalog has {self.layers}")
         return GeoCatalog._of(relations.layer(self.gdf, number))
 
     def with_interval_padding(self, days: float = 0.0, *, before: Any = None, after: Any = None) -> GeoCatalog:

@@ -27,7 +27,7 @@ import shapely
 
 from gdal_gndc.catalog import schema
 from gdal_gndc.catalog.intervals import as_interval, utc_index
-from gdal_gndc.errors import FileFormatError
+from gdal_gndc.errors import CatalogError, FileFormatError
 
 if TYPE_CHECKING:
     from gdal_gndc.catalog.geocatalog import Box, GeoCatalog
@@ -90,7 +90,7 @@ def write(catalog: GeoCatalog, path: str | Path, *, row_group_size: int = ROW_GR
     sort
         Whether rows are laid along a Hilbert curve (ties by start).
     """
-    publish(to_table(catalog, sort=sort), Path(path), row_group_size)
+    publish(to_table(catalog, sort=sort), _local(path), row_group_size)
 
 
 def publish(table: pa.Table, path: Path, row_group_size: int = ROW_GROUP) -> None:
@@ -109,7 +109,7 @@ def publish(table: pa.Table, path: Path, row_group_size: int = ROW_GROUP) -> Non
 
 def append(catalog: GeoCatalog, directory: str | Path) -> Path:
     """Add a catalog to a directory as a file of its own; returns the file."""
-    root = Path(directory)
+    root = _local(directory)
     root.mkdir(parents=True, exist_ok=True)
     path = root / f"part-{uuid.uuid4().hex}.parquet"
     publish(to_table(catalog), path)
@@ -125,7 +125,7 @@ def compact(directory: str | Path) -> Path:
         If another process is compacting (its lock file ``_compact.lock`` exists), or there is nothing to
         read.
     """
-    root = Path(directory)
+    root = _local(directory)
     lock = root / LOCK
     try:
         os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
@@ -147,6 +147,13 @@ def compact(directory: str | Path) -> Path:
         lock.unlink()
 
 
+def _local(path: str | Path) -> Path:
+    """A path on this machine: only there can a file be put in its place in one step, and a lock be held."""
+    if "://" in str(path):
+        raise CatalogError(f"{path}: catalogs are written, appended to and scanned on local paths; a URL can be read")
+    return Path(path)
+
+
 def live_parts(path: str | Path) -> list[Path]:
     """The files of a catalog: itself, or those of a directory that no other file replaces.
 
@@ -155,7 +162,7 @@ def live_parts(path: str | Path) -> list[Path]:
     FileFormatError
         If there is none.
     """
-    root = Path(path)
+    root = _local(path)
     if not root.is_dir():
         if not root.exists():
             raise FileFormatError("there is no such catalog", path=str(path))

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from gdal_gndc.catalog.crs import as_crs, same_crs
+from gdal_gndc.catalog.crs import as_crs, same_crs, transformer
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.georeference import georeference
 from gdal_gndc.catalog.geoslice import GeoSlice
 from gdal_gndc.catalog.handles import ordered
 from gdal_gndc.catalog.intervals import as_utc, utc_index
 from gdal_gndc.catalog.load_raster import hits
-from gdal_gndc.catalog.options import choose, need
+from gdal_gndc.catalog.options import choose
 from gdal_gndc.catalog.reducers import Reducer
 from gdal_gndc.errors import TimeError
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 MERGES = ("first", "last", "min", "max", "mean", "median")
-OVERSAMPLING = 2.0
+POINTS = 1 << 18
 
 
 def load_gndc(
@@ -38,9 +38,8 @@ def load_gndc(
 ) -> xr.DataArray:
     """The cubes that meet a slice, evaluated at its pixel centres and at ``times``.
 
-    In the cube's own CRS the field is evaluated exactly at the slice's pixel centres, whatever its
-    resolution. In another CRS it is evaluated in the cube's CRS at half the slice's pixel size and
-    interpolated linearly.
+    The field is evaluated exactly there, whatever the slice's resolution and CRS: in another CRS its pixel centres
+    are transformed into the cube's. Nothing is resampled.
 
     Parameters
     ----------
@@ -65,7 +64,7 @@ def load_gndc(
     ------
     TimeError
         If there are no times, or no cube covers one of them.
-    FileFormatError
+    CatalogError
         If no cube meets the slice, or rows of another backend do.
     """
     choose("merge", merge, MERGES)
@@ -133,27 +132,34 @@ def _evaluate(
         out = np.full((len(moments), len(chosen), *where.shape), np.nan, dtype=np.float32)
         own = utc_index(list(cube.timestamps))
         inside = np.asarray((moments >= own.min()) & (moments <= own.max()))
+        steps = np.flatnonzero(inside).tolist()
+        times = [moments[step].to_pydatetime() for step in steps]
         crs = as_crs(cube.crs)
-        grid = where if same_crs(crs, where.crs) else _grid_in(where, crs)
-        blocks = _blocks(grid, cube.bounds)
-        for step in np.flatnonzero(inside).tolist():
-            moment = moments[step].to_pydatetime()
-            canvas = out[step] if grid is where else np.full((len(chosen), *grid.shape), np.nan, dtype=np.float32)
+        if not same_crs(crs, where.crs):
+            out[steps] = _at_centres(cube, where, crs, times, chosen)
+            return out, labels, inside
+        blocks = _blocks(where, cube.bounds)
+        for step, moment in zip(steps, times, strict=True):
             for (rows, cols), box in blocks:
                 shape = (rows.stop - rows.start, cols.stop - cols.start)
                 part = cube.read_at_time(moment, bands=chosen, bbox=box, out_shape=shape)
-                canvas[:, rows, cols] = np.moveaxis(part, -1, 0)
-            if grid is not where:
-                out[step] = _warp(canvas, grid, where)
+                out[step][:, rows, cols] = np.moveaxis(part, -1, 0)
         return out, labels, inside
 
 
-def _grid_in(where: GeoSlice, crs: Any) -> GeoSlice:
-    moved = where.to_crs(crs)
-    assert moved.resolution is not None
-    fine = (moved.resolution[0] / OVERSAMPLING, moved.resolution[1] / OVERSAMPLING)
-    # Two pixels around give the interpolation its neighbours at the edge.
-    return replace(moved, resolution=fine).buffer(4 * max(fine))
+def _at_centres(cube: Any, where: GeoSlice, crs: Any, times: list[Any], bands: list[Any]) -> np.ndarray:
+    """(T, C, H, W) float32: a cube of another CRS at the slice's pixel centres, NaN outside it."""
+    x, y = np.meshgrid(where.x, where.y)
+    east, north = transformer(where.crs, crs).transform(x.ravel(), y.ravel())
+    to_pixels = ~cube.transform
+    cols = to_pixels.a * east + to_pixels.b * north + to_pixels.c
+    rows = to_pixels.d * east + to_pixels.e * north + to_pixels.f
+    inside = np.flatnonzero((rows >= 0) & (rows < cube.height) & (cols >= 0) & (cols < cube.width))
+    out = np.full((len(times), len(bands), x.size), np.nan, dtype=np.float32)
+    for first in range(0, inside.size, POINTS):
+        part = inside[first : first + POINTS]
+        out[..., part] = np.moveaxis(cube.evaluate(rows[part], cols[part], times, bands), 0, -1)
+    return out.reshape(len(times), len(bands), *where.shape)
 
 
 def _blocks(grid: GeoSlice, bounds: Any) -> list[tuple[tuple[slice, slice], tuple[float, float, float, float]]]:
@@ -186,23 +192,3 @@ def _runs(centres: np.ndarray, step: float, low: float, high: float) -> list[tup
 def _shrunk(k: int, centres: np.ndarray, low: float, high: float, half: float) -> tuple[slice, float, float]:
     reach = min(half, float(centres[k]) - low, high - float(centres[k]))
     return slice(k, k + 1), float(centres[k]) - reach, float(centres[k]) + reach
-
-
-def _warp(canvas: np.ndarray, grid: GeoSlice, where: GeoSlice) -> np.ndarray:
-    need("rasterio", "cubes in another CRS")
-    from rasterio.enums import Resampling
-    from rasterio.warp import reproject
-
-    out = np.full((canvas.shape[0], *where.shape), np.nan, dtype=np.float32)
-    reproject(
-        canvas,
-        out,
-        src_transform=grid.transform,
-        src_crs=grid.crs.to_wkt(),
-        src_nodata=np.nan,
-        dst_transform=where.transform,
-        dst_crs=where.crs.to_wkt(),
-        dst_nodata=np.nan,
-        resampling=Resampling.bilinear,
-    )
-    return out

@@ -15,7 +15,7 @@ from gdal_gndc.catalog.handles import ordered
 from gdal_gndc.catalog.masks import QualityMask
 from gdal_gndc.catalog.reducers import Reducer
 from gdal_gndc.catalog.warp import Patch, read_on_grid
-from gdal_gndc.errors import FileFormatError
+from gdal_gndc.errors import CatalogError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -63,7 +63,7 @@ def load_raster(
 
     Raises
     ------
-    FileFormatError
+    CatalogError
         If the catalog has rows of another backend, or none meets the slice.
     CoordinateError
         For a slice without resolution, or bands that a file lacks.
@@ -85,16 +85,16 @@ def hits(catalog: GeoCatalog, where: GeoSlice, backends: Sequence[str]) -> GeoCa
 
     Raises
     ------
-    FileFormatError
+    CatalogError
         If there is none, or one is of another backend.
     """
     _ = where.shape
     rows = catalog.query(where)
     if not len(rows):
-        raise FileFormatError(f"no row of {catalog!r} meets {where!r}")
+        raise CatalogError(f"no row of {catalog!r} meets {where!r}")
     others = sorted(set(rows.backends) - set(backends))
     if others:
-        raise FileFormatError(f"rows of backend {others} are loaded by another function; filter them with where()")
+        raise CatalogError(f"rows of backend {others} are loaded by another function; filter them with where()")
     gdf = rows.gdf
     start = pd.DatetimeIndex(gdf.index.left).asi8
     rank = gdf["location"].rank(method="first").to_numpy()

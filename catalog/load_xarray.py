@@ -16,7 +16,7 @@ from gdal_gndc.catalog.geoslice import GeoSlice
 from gdal_gndc.catalog.load_raster import hits
 from gdal_gndc.catalog.options import choose, need
 from gdal_gndc.catalog.warp import RESAMPLING
-from gdal_gndc.errors import CoordinateError, FileFormatError
+from gdal_gndc.errors import CatalogError, CoordinateError, FileFormatError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -52,7 +52,7 @@ def load_xarray(
 
     Raises
     ------
-    FileFormatError
+    CatalogError
         If no row meets the slice, or a file's window holds no time within the interval.
     CoordinateError
         For variables that a file lacks.
@@ -66,7 +66,7 @@ def load_xarray(
     ]
     parts = [part for part in parts if part[0].shape[0]]
     if not parts:
-        raise FileFormatError(f"the files that meet {where!r} have no time within its interval")
+        raise CatalogError(f"the files that meet {where!r} have no time within its interval")
     timeless = [times is None for _, times in parts]
     if all(timeless):
         data = parts[0][0]
@@ -74,7 +74,7 @@ def load_xarray(
             data = np.where(np.isnan(data), further, data)
         return georeference(data[0], ~np.isnan(data[0]), where, bands=names, nodata=float("nan"))
     if any(timeless):
-        raise FileFormatError("files with and without a time dimension are loaded separately")
+        raise CatalogError("files with and without a time dimension are loaded separately")
     stamps = [times for _, times in parts if times is not None]
     whole = stamps[0].append(stamps[1:]) if len(stamps) > 1 else stamps[0]
     axis = whole.unique().sort_values()

@@ -13,7 +13,7 @@ from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.geoslice import GeoSlice
 from gdal_gndc.catalog.intervals import ticks
 from gdal_gndc.catalog.warp import read_on_grid
-from gdal_gndc.errors import FileFormatError
+from gdal_gndc.errors import CatalogError
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class QualityMask:
 
         Raises
         ------
-        FileFormatError
+        CatalogError
             If a layer is named but not what it drops, or the other way round.
         """
         drops = bool(mask_bits) or bool(mask_values)
@@ -59,12 +59,12 @@ class QualityMask:
         if drops != named:
             given = "mask_bits or mask_values" if drops else "mask_band or qa"
             wanted = "mask_band or qa" if drops else "mask_bits or mask_values"
-            raise FileFormatError(f"{given} is given without {wanted}")
+            raise CatalogError(f"{given} is given without {wanted}")
         if not named:
             return None
         bits = tuple(int(b) for b in mask_bits or ())
         if any(b < 0 or b > 63 for b in bits):
-            raise FileFormatError(f"mask_bits={bits}: bits are numbered from 0 to 63")
+            raise CatalogError(f"mask_bits={bits}: bits are numbered from 0 to 63")
         return cls(mask_band, bits, tuple(int(v) for v in mask_values or ()), qa)
 
     def partners(self, rows: GeoCatalog, where: GeoSlice) -> list[list[str]]:

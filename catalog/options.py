@@ -6,13 +6,13 @@ import importlib
 from collections.abc import Sequence
 from typing import Any
 
-from gdal_gndc.errors import DeviceError, FileFormatError
+from gdal_gndc.errors import CatalogError
 
 
 def choose(name: str, value: str, allowed: Sequence[str]) -> str:
     """``value`` if it is allowed; an error that lists what is, otherwise."""
     if value not in allowed:
-        raise FileFormatError(f"{name}={value!r}: expected one of {', '.join(allowed)}")
+        raise CatalogError(f"{name}={value!r}: expected one of {', '.join(allowed)}")
     return value
 
 
@@ -20,5 +20,6 @@ def need(module: str, purpose: str, package: str | None = None) -> Any:
     """The module, or an error that says which package to install and what for."""
     try:
         return importlib.import_module(module)
-    except ImportError as error:
-        raise DeviceError(f"{purpose} needs the package {package or module.split('.')[0]}: {error}") from error
+    except (ImportError, RuntimeError, OSError) as error:
+        # A package whose shared library is missing raises what it likes.
+        raise CatalogError(f"{purpose} needs the package {package or module.split('.')[0]}: {error}") from error

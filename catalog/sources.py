@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gdal_gndc.errors import FileFormatError
+from gdal_gndc.errors import CatalogError, FileFormatError
 
 _VSI = {
     "s3": "/vsis3/",
@@ -41,7 +41,7 @@ def expand(files: Any, suffixes: Sequence[str]) -> list[str]:
     if isinstance(files, (str, Path)):
         return _expand_one(str(files), suffixes)
     if not isinstance(files, Iterable):
-        raise FileFormatError(f"files are given as a path or a list of paths, found {type(files).__name__}")
+        raise CatalogError(f"files are given as a path or a list of paths, found {type(files).__name__}")
     names: dict[str, None] = {}
     for item in files:
         names.update(dict.fromkeys(_expand_one(str(item), suffixes)))
@@ -81,7 +81,7 @@ def gdal_location(name: str) -> str:
         return f"/vsicurl/{name}"
     if protocol in _VSI:
         return _VSI[protocol] + rest
-    raise FileFormatError(f"GDAL reads no {protocol}:// URLs", path=name)
+    raise CatalogError(f"{name}: GDAL reads no {protocol}:// URLs")
 
 
 def stats(locations: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

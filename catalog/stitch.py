@@ -16,7 +16,7 @@ from gdal_gndc.catalog.crs import same_crs
 from gdal_gndc.catalog.georeference import georeference
 from gdal_gndc.catalog.geoslice import GeoSlice
 from gdal_gndc.catalog.options import choose, need
-from gdal_gndc.errors import CoordinateError, FileFormatError
+from gdal_gndc.errors import CatalogError, CoordinateError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -66,13 +66,13 @@ def stitch(
     ------
     CoordinateError
         If a chip does not lie on the grid or its shape is not its slice's.
-    FileFormatError
+    CatalogError
         If there is no prediction, or ``out`` has another ending.
     """
     choose("method", method, METHODS)
     target = None if out is None else Path(out)
     if target is not None and target.suffix not in (".tif", ".zarr"):
-        raise FileFormatError("expected a name that ends in .tif or .zarr", path=str(out))
+        raise CatalogError(f"{out}: expected a name that ends in .tif or .zarr")
     scratch = None if target is None else tempfile.mkdtemp(prefix=".stitch-", dir=target.parent)
     try:
         canvas: _Canvas | None = None
@@ -81,7 +81,7 @@ def stitch(
             canvas = canvas or _Canvas(chip.shape[0], over, method, scratch, weights)
             canvas.add(chip, where)
         if canvas is None:
-            raise FileFormatError("there are no predictions to stitch")
+            raise CatalogError("there are no predictions to stitch")
         labels = names or [f"band_{k}" for k in range(1, canvas.channels + 1)]
         if target is None:
             whole = canvas.block(slice(0, over.shape[0]))

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gdal_gndc.catalog.intervals import as_utc
-from gdal_gndc.errors import FileFormatError
+from gdal_gndc.errors import CatalogError
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -36,7 +36,7 @@ class Expression:
 
     Raises
     ------
-    FileFormatError
+    CatalogError
         For a syntax that is not part of the language, or a name that is no column.
     """
 
@@ -46,7 +46,7 @@ class Expression:
         try:
             self.tree = ast.parse(text.strip(), mode="eval").body
         except (SyntaxError, ValueError) as error:
-            raise FileFormatError(f"the filter {text!r} cannot be read: {error}") from error
+            raise CatalogError(f"the filter {text!r} cannot be read: {error}") from error
 
     def mask(self, gdf: gpd.GeoDataFrame) -> np.ndarray:
         """Rows that fulfil the filter, (N,) bool."""
@@ -62,9 +62,9 @@ class Expression:
         """The same condition for DuckDB."""
         return self._sql(self.tree)
 
-    def _refuse(self, node: ast.AST, why: str) -> FileFormatError:
+    def _refuse(self, node: ast.AST, why: str) -> CatalogError:
         part = ast.unparse(node)
-        return FileFormatError(f"in the filter {self.text!r}: {part!r} {why}")
+        return CatalogError(f"in the filter {self.text!r}: {part!r} {why}")
 
     def _name(self, node: ast.Name) -> str:
         if node.id not in self.columns:

@@ -247,6 +247,32 @@ class GNDCDataset(About, Analysis, Exports):
         moments = [t if isinstance(t, Moment) else self.resolve_time(t) for t in times]
         return self._series(np.asarray(points), moments, bands)
 
+    def evaluate(
+        self, rows: ArrayLike, cols: ArrayLike, times: Sequence[MomentLike], bands: Bands = None
+    ) -> NDArray[np.float32]:
+        """Evaluate the field at pixel coordinates (N,) each, fractions too, and at any moments.
+
+        Pixel i covers [i, i + 1), its centre is i + 0.5; times as in `read_at_time`.
+
+        Returns
+        -------
+        ndarray
+            (N, len(times), C) float32.
+
+        Raises
+        ------
+        CoordinateError
+            If a point lies outside the cube.
+        """
+        y, x = (np.ascontiguousarray(axis, np.float64).ravel() for axis in np.broadcast_arrays(rows, cols))
+        outside = ~((y >= 0) & (y < self.height) & (x >= 0) & (x < self.width))
+        if outside.any():
+            i = int(np.flatnonzero(outside)[0])
+            raise CoordinateError(
+                f"({y[i]:g}, {x[i]:g}) is outside the cube of {self.height} rows, {self.width} columns"
+            )
+        return self._cube.read_series([self.resolve_time(t) for t in times], y, x, self.band_list(bands))
+
     # -- parts shared by every road ------------------------------------------------------------------------------
 
     def resolve_time(self, t: MomentLike, *, clamp: bool = False) -> Moment:

@@ -66,3 +66,7 @@ class EncodeError(GNDCError, RuntimeError):
 
 class DriverError(GNDCError, RuntimeError):
     """The GDAL driver cannot be built, installed or found on this machine."""
+
+
+class CatalogError(GNDCError, ValueError):
+    """A catalog is asked with options that do not fit: an unknown word, rows of the wrong kind, a missing package."""

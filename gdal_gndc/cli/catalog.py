@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,41 @@ def load(path: str, **filters: Any) -> GeoCatalog:
     return GeoCatalog.from_geoparquet(path, **filters)
 
 
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Say the result as JSON.")
+
+
+def summary(rows: GeoCatalog) -> dict[str, Any]:
+    """What a catalog holds, as plain values."""
+    extent = rows.temporal_extent
+    return {
+        "rows": len(rows),
+        "layers": rows.layers,
+        "backends": {str(k): int(n) for k, n in rows.gdf["backend"].value_counts().items()},
+        "crs": rows.crs.to_string(),
+        "bounds": list(rows.total_bounds) if len(rows) else None,
+        "start": None if extent is None else extent.left.isoformat(),
+        "stop": None if extent is None else extent.right.isoformat(),
+        "static": int(rows.gdf["static"].sum()),
+        "size": int(rows.gdf["size"].sum()),
+        "native_crs": sorted(rows.gdf["native_crs"].dropna().unique()),
+        "columns": rows.columns,
+    }
+
+
+def tell(rows: GeoCatalog, output: str, as_json: bool) -> None:
+    """Report a catalog that was written."""
+    click.echo(json.dumps({"output": output, **summary(rows)}, indent=1) if as_json else repr(rows))
+
+
+def listing(rows: GeoCatalog) -> list[dict[str, Any]]:
+    """Rows as plain values: location, backend, times and bounds."""
+    gdf = rows.gdf
+    ends = [index.strftime("%Y-%m-%dT%H:%M:%S.%fZ") for index in (gdf.index.left, gdf.index.right)]
+    fields = zip(gdf["location"], gdf["backend"], *ends, gdf.bounds.to_numpy().tolist(), strict=True)
+    names = ("location", "backend", "start", "stop", "bounds")
+    return [{k: None if v != v else v for k, v in zip(names, row, strict=True)} for row in fields]
+
+
 @catalog.command()
 @click.argument("files", nargs=-1, required=True)
 @click.option("-o", "--output", required=True, type=click.Path(), help="GeoParquet file.")
@@ -85,6 +121,7 @@ def load(path: str, **filters: Any) -> GeoCatalog:
 @click.option("--workers", type=int)
 @click.option("--update", is_flag=True, help="Read only files that changed since OUTPUT was written.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
+@as_json_option
 def build(
     files: tuple[str, ...],
     output: str,
@@ -98,6 +135,7 @@ def build(
     workers: int | None,
     update: bool,
     quiet: bool,
+    as_json: bool,
 ) -> None:
     """Index FILES (paths, globs, directories, URLs) by their headers."""
     from gdal_gndc import catalog as room
@@ -129,7 +167,7 @@ def build(
         click.echo(str(built.report), err=True)
         for path, why in built.report.failed.items():
             click.echo(f"{path}: {why}", err=True)
-    click.echo(repr(built))
+    tell(built, output, as_json)
 
 
 @catalog.command()
@@ -137,6 +175,7 @@ def build(
 @question
 @click.option("-o", "--output", type=click.Path(), help="Write the rows as a catalog instead of listing them.")
 @click.option("--explain", is_flag=True, help="Say what would be read, and read nothing else.")
+@as_json_option
 def query(
     path: str,
     bbox: tuple[float, float, float, float] | None,
@@ -146,6 +185,7 @@ def query(
     expression: str | None,
     output: str | None,
     explain: bool,
+    as_json: bool,
 ) -> None:
     """List the files of the catalog PATH that meet a box, a time, an area or a filter, one location a
     line."""
@@ -154,15 +194,18 @@ def query(
     # A box in the catalog's own CRS and the time already choose what is read.
     pushed: dict[str, Any] = {"bbox": bbox or None if crs is None else None, "interval": time}
     if explain:
-        click.echo(str(geoparquet.scan(path, **pushed)))
+        scan = geoparquet.scan(path, **pushed)
+        click.echo(json.dumps(asdict(scan)) if as_json else str(scan))
         return
     found = ask(load(path, **pushed), bbox or None, crs, time, aoi, expression)
-    if output is None:
+    if output is None and as_json:
+        click.echo(json.dumps(listing(found), indent=1))
+    elif output is None:
         for location in found.gdf["location"]:
             click.echo(location)
     else:
         found.to_geoparquet(output)
-        click.echo(repr(found))
+        tell(found, output, as_json)
 
 
 @catalog.command()
@@ -170,46 +213,34 @@ def query(
 @click.argument("right", type=click.Path())
 @click.option("-o", "--output", required=True, type=click.Path())
 @click.option("--spatial-only", is_flag=True, help="Pair rows whatever their times.")
-def intersect(left: str, right: str, output: str, spatial_only: bool) -> None:
+@as_json_option
+def intersect(left: str, right: str, output: str, spatial_only: bool, as_json: bool) -> None:
     """Pair the rows of LEFT and RIGHT that share ground and time."""
     pairs = load(left).intersect(load(right), spatial_only)
     pairs.to_geoparquet(output)
-    click.echo(repr(pairs))
+    tell(pairs, output, as_json)
 
 
 @catalog.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path())
 @click.option("-o", "--output", required=True, type=click.Path())
 @click.option("--keep-duplicates", is_flag=True, help="Keep rows of one location and time apart.")
-def union(paths: tuple[str, ...], output: str, keep_duplicates: bool) -> None:
+@as_json_option
+def union(paths: tuple[str, ...], output: str, keep_duplicates: bool, as_json: bool) -> None:
     """Put catalogs together, in the CRS of the first."""
     whole = load(paths[0])
     for path in paths[1:]:
         whole = whole.union(load(path), dedupe=not keep_duplicates)
     whole.to_geoparquet(output)
-    click.echo(repr(whole))
+    tell(whole, output, as_json)
 
 
 @catalog.command()
 @click.argument("path", type=click.Path())
-@click.option("--json", "as_json", is_flag=True)
+@as_json_option
 def info(path: str, as_json: bool) -> None:
     """Say what a catalog holds."""
-    rows = load(path)
-    extent = rows.temporal_extent
-    facts = {
-        "rows": len(rows),
-        "layers": rows.layers,
-        "backends": {str(k): int(n) for k, n in rows.gdf["backend"].value_counts().items()},
-        "crs": rows.crs.to_string(),
-        "bounds": list(rows.total_bounds) if len(rows) else None,
-        "start": None if extent is None else extent.left.isoformat(),
-        "stop": None if extent is None else extent.right.isoformat(),
-        "static": int(rows.gdf["static"].sum()),
-        "size": int(rows.gdf["size"].sum()),
-        "native_crs": sorted(rows.gdf["native_crs"].dropna().unique()),
-        "columns": rows.columns,
-    }
+    facts = summary(load(path))
     if as_json:
         click.echo(json.dumps(facts, indent=1))
         return
@@ -224,6 +255,7 @@ def info(path: str, as_json: bool) -> None:
 @click.option("--crs-out", help="CRS of the mosaic.")
 @click.option("--resolution", type=float, help="Pixel size of the mosaic.")
 @click.option("--collection", help="STAC collection id.")
+@as_json_option
 def export(
     path: str,
     output: str,
@@ -235,6 +267,7 @@ def export(
     crs_out: str | None,
     resolution: float | None,
     collection: str | None,
+    as_json: bool,
 ) -> None:
     """Write PATH as a GDAL tile index (OUTPUT *.gti), stac-geoparquet (*.stac.parquet) or any vector
     format."""
@@ -251,7 +284,7 @@ def export(
         from gdal_gndc.catalog.export_vector import to_vector
 
         to_vector(rows if crs_out is None else rows.to_crs(crs_out), output)
-    click.echo(f"{len(rows)} rows: {output}")
+    click.echo(json.dumps({"rows": len(rows), "output": output}) if as_json else f"{len(rows)} rows: {output}")
 
 
 # The name under which the program looks for a module's command.

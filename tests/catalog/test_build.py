@@ -20,7 +20,7 @@ from gdal_gndc.catalog import (
     build_xarray_catalog,
 )
 from gdal_gndc.catalog.dates import period_of, times_of
-from gdal_gndc.errors import FileFormatError
+from gdal_gndc.errors import CatalogError, FileFormatError
 from tests.catalog.catalog_frames import key_rows
 
 DATE = r"(?P<date>\d{8})"
@@ -126,7 +126,7 @@ def test_errors_are_collected(tmp_path: Path, stacks: Path) -> None:
     }
     assert "no CRS" in catalog.report.failed[str(tmp_path / "nowhere_20180101.tif")]
     assert "3 failed" in str(catalog.report)
-    with pytest.raises(FileFormatError, match="errors='ignore'"):
+    with pytest.raises(CatalogError, match="errors='ignore'"):
         build_raster_catalog(tmp_path, DATE, errors="ignore")
     with pytest.raises(FileFormatError, match="match"):
         build_raster_catalog(tmp_path / "*.jp2")
@@ -191,11 +191,11 @@ def test_start_and_stop_groups() -> None:
     assert str(stops[0]) == "2024-01-31 23:59:59.999999+00:00"
     assert str(starts[0].date()) == "2024-01-01"
     assert list(problems) == [1]
-    with pytest.raises(FileFormatError, match="group"):
+    with pytest.raises(CatalogError, match="group"):
         times_of(["a"], r"\d+", "%Y")
-    with pytest.raises(FileFormatError, match="regular expression"):
+    with pytest.raises(CatalogError, match="regular expression"):
         times_of(["a"], r"(?P<date>", "%Y")
-    with pytest.raises(FileFormatError, match="directive"):
+    with pytest.raises(CatalogError, match="directive"):
         period_of("year")
 
 

@@ -24,7 +24,7 @@ from gdal_gndc.catalog import (
     to_stac_geoparquet,
 )
 from gdal_gndc.cli.catalog import catalog as command
-from gdal_gndc.errors import CoordinateError, FileFormatError, TimeError
+from gdal_gndc.errors import CatalogError, CoordinateError, FileFormatError, TimeError
 from tests.catalog.catalog_frames import key_rows
 
 CUBE = Path(__file__).parents[1] / "cases" / "basic_i8dec.gndc"
@@ -82,7 +82,7 @@ def test_gti_of_cubes_by_vrt(tmp_path: Path) -> None:
     import gdal_gndc
 
     cubes = build_gndc_catalog(CUBE)
-    with pytest.raises(FileFormatError, match="locations"):
+    with pytest.raises(CatalogError, match="locations"):
         to_gti(cubes, tmp_path / "cubes.gti")
     vrt = tmp_path / "cube.vrt"
     vrt.write_text(gdal_names(cubes, "2020-02-01", cubes="vrt")[0])
@@ -92,13 +92,13 @@ def test_gti_of_cubes_by_vrt(tmp_path: Path) -> None:
 
 
 def test_gti_refusals(puglia: GeoCatalog, flanders: GeoCatalog, tmp_path: Path) -> None:
-    with pytest.raises(FileFormatError, match=r"\*\.gti"):
+    with pytest.raises(CatalogError, match=r"\*\.gti"):
         to_gti(puglia, tmp_path / "a.xml")
     with pytest.raises(CoordinateError, match="resolution"):
         to_gti(puglia, tmp_path / "a.gti", crs=4326)
-    with pytest.raises(FileFormatError, match="one data type"):
+    with pytest.raises(CatalogError, match="one data type"):
         to_gti(puglia | flanders, tmp_path / "a.gti")
-    with pytest.raises(FileFormatError, match="empty"):
+    with pytest.raises(CatalogError, match="empty"):
         to_gti(GeoCatalog.empty(), tmp_path / "a.gti", resolution=1)
     assert not list(tmp_path.glob("*.gti"))
 
@@ -201,19 +201,27 @@ def test_the_command_line_from_build_to_export(stacks: Path, tmp_path: Path) -> 
     assert all(line.endswith("20230817.tif") for line in day)
     assert run("query", made, "--time", "2023-08-17", "--where", "contains(location, 'utm33')").count("\n") == 1
     assert run("query", made, "--bbox", 17.69, 40.59, 17.7, 40.61, "--crs", "EPSG:4326", "--time", "2023-08-17")
+    rows = json.loads(run("query", made, "--time", "2023-08-17", "--json"))
+    assert [r["location"] for r in rows] == day
+    assert rows[0]["start"] == "2023-08-17T00:00:00.000000Z"
+    assert len(rows[0]["bounds"]) == 4
     assert "row groups" in run("query", made, "--time", "2023-08", "--explain")
+    assert json.loads(run("query", made, "--time", "2023-08", "--explain", "--json"))["of_rows"] == 38
     area = tmp_path / "area.geojson"
     gpd.GeoSeries([shapely.box(17.69, 40.59, 17.7, 40.61)], crs=4326).to_file(area)
     assert run("query", made, "--aoi", area).count("\n") == 38
     run("query", made, "--time", "2023-07", "-o", tmp_path / "july.parquet")
     july = GeoCatalog.from_geoparquet(tmp_path / "july.parquet")
     assert math.isclose(len(july), 12)
-    run("intersect", tmp_path / "july.parquet", made, "-o", tmp_path / "i.parquet")
+    pairs = json.loads(run("intersect", tmp_path / "july.parquet", made, "-o", tmp_path / "i.parquet", "--json"))
+    assert pairs["output"] == str(tmp_path / "i.parquet")
+    assert pairs["layers"] == 2
     assert GeoCatalog.from_geoparquet(tmp_path / "i.parquet").layers == 2
     assert "38 rows" in run("union", made, tmp_path / "july.parquet", "-o", tmp_path / "u.parquet")
     run("export", made, tmp_path / "a.stac.parquet")
     assert len(build_stac_catalog(tmp_path / "a.stac.parquet")) == 38
-    run("export", made, tmp_path / "a.gti", "--time", "2023-08-17")
+    gti = json.loads(run("export", made, tmp_path / "a.gti", "--time", "2023-08-17", "--json"))
+    assert gti == {"rows": 2, "output": str(tmp_path / "a.gti")}
     assert (tmp_path / "a.gti").read_text().startswith("<GDALTileIndexDataset>")
     run("export", made, tmp_path / "a.geojson", "--crs-out", "EPSG:4326")
     assert len(gpd.read_file(tmp_path / "a.geojson")) == 38
@@ -227,6 +235,11 @@ def test_the_command_line_reports_errors_in_one_line(tmp_path: Path) -> None:
     result = CliRunner().invoke(command, ["build", str(tmp_path / "*.tif"), "-o", "x.parquet"])
     assert result.exit_code == 1
     assert "no files match" in result.output
+    result = CliRunner().invoke(command, ["query", "c.parquet", "--bbox", "1", "2"])
+    assert result.exit_code == 2
+    result = CliRunner().invoke(command, ["build", "a.json", "b.json", "--kind", "stac", "-o", "x.parquet"])
+    assert result.exit_code == 2
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_package_needs_no_torch_and_no_rasterio_to_query() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from gdal_gndc.catalog import GeoCatalog
 from gdal_gndc.catalog.footprints import FootprintIndex
 from gdal_gndc.catalog.intervals import ticks
-from gdal_gndc.errors import FileFormatError
+from gdal_gndc.errors import CatalogError
 from tests.catalog.catalog_frames import DAY, PROPERTY, catalog_of, catalogs, key_rows, random_catalog
 
 
@@ -124,7 +124,7 @@ def test_layers_come_apart_again() -> None:
     assert set(whole.layer(2).gdf["location"]) == {"b0"}
     assert whole.layer(3).gdf["static"].all()
     assert a.layer(1).gdf["location"].tolist() == ["a0", "a1"]
-    with pytest.raises(FileFormatError):
+    with pytest.raises(CatalogError):
         whole.layer(4)
     assert key_rows(whole | whole) == key_rows(whole)
 

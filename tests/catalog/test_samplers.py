@@ -21,7 +21,7 @@ from gdal_gndc.catalog import (
     temporal_pair_sampler,
 )
 from gdal_gndc.catalog.stitch import cosine_taper
-from gdal_gndc.errors import CoordinateError, FileFormatError, TimeError
+from gdal_gndc.errors import CatalogError, CoordinateError, TimeError
 from tests.catalog.catalog_frames import PROPERTY, catalog_of, random_catalog
 
 DAY = np.array(["2024-01-01"], dtype="M8[us]")
@@ -170,9 +170,9 @@ def test_stitching_refuses_what_does_not_fit(tmp_path: Path) -> None:
         stitch([chip], [GeoSlice((0, 0, 2, 2), None, 1, "EPSG:32634")], over=over)
     with pytest.raises(CoordinateError, match="shape"):
         stitch([np.zeros((1, 3, 2))], [GeoSlice((0, 0, 2, 2), None, 1, "EPSG:32633")], over=over)
-    with pytest.raises(FileFormatError, match="no predictions"):
+    with pytest.raises(CatalogError, match="no predictions"):
         stitch([], [], over=over)
-    with pytest.raises(FileFormatError, match="ends in"):
+    with pytest.raises(CatalogError, match="ends in"):
         stitch([chip], [over], over=over, out=tmp_path / "a.png")
     assert list(tmp_path.iterdir()) == []
 

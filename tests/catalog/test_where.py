@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gdal_gndc.catalog import DuckCatalog, GeoCatalog
-from gdal_gndc.errors import FileFormatError
+from gdal_gndc.errors import CatalogError
 from tests.catalog.catalog_frames import DAY, catalog_of
 
 
@@ -81,5 +81,5 @@ def test_memory_and_duckdb_read_one_language(
     ],
 )
 def test_anything_else_is_refused(catalog: GeoCatalog, bad: str) -> None:
-    with pytest.raises(FileFormatError):
+    with pytest.raises(CatalogError):
         catalog.where(bad)

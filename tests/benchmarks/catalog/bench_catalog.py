@@ -1,7 +1,8 @@
 """Speed of the catalog beside the plain geopandas idiom and ``gpd.overlay``, in one run.
 
 The idiom, ``gdf[gdf.index.overlaps(i)].cx[...]``, is also the look-up of TorchGeo 0.8.1
-(``GeoDataset.__getitem__``).
+(``RasterDataset.__getitem__``), which is measured too where
+GNDC_TORCHGEO_PYTHON names an interpreter that has it.
 
 ``python -m tests.benchmarks.catalog.bench_catalog [--rows 10000 100000 1000000] [--big 10000000] [--files
 10000] [--json out.json]``. Medians of repeated runs on one machine; the load average is part of the report,
@@ -13,8 +14,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import pickle
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -104,6 +107,26 @@ def intersections(rows: int, size: float) -> dict[str, Any]:
     return report
 
 
+def torchgeo(rows: int, size: float, folder: Path) -> dict[str, Any]:
+    """TorchGeo's look-up and intersection beside ours on the same frames, by the interpreter named in
+    GNDC_TORCHGEO_PYTHON; the numbers of rows found are equal."""
+    left, right = random_catalog(rows, 1, size=size).index(), random_catalog(rows, 2, size=size).index()
+    paths = [folder / f"{side}.pickle" for side in ("left", "right")]
+    for catalog, path in zip((left, right), paths, strict=True):
+        frame = catalog.gdf[["location", "geometry"]].rename(columns={"location": "filepath"})
+        path.write_bytes(pickle.dumps(frame.astype({"filepath": object})))
+    command = [os.environ["GNDC_TORCHGEO_PYTHON"], str(Path(__file__).with_name("peer_torchgeo.py"))]
+    done = subprocess.run([*command, *map(str, paths)], capture_output=True, text=True, check=True)
+    report: dict[str, Any] = {"rows": rows, "degrees": size, **json.loads(done.stdout.splitlines()[-1])}
+    assert report["torchgeo_hits"] == len(left.query(BOX, WHEN))
+    assert report["torchgeo_pairs"] == len(left.intersect(right, spatial_only=True))
+    report["query_with_gdf_ms"] = median_ms(lambda: left.query(BOX, WHEN).gdf, 50)
+    report["intersect_with_gdf_ms"] = median_ms(lambda: left.intersect(right, spatial_only=True).gdf, 15)
+    for name in ("query", "intersect"):
+        report[f"ratio_{name}"] = report[f"torchgeo_{name}_ms"] / report[f"{name}_with_gdf_ms"]
+    return report
+
+
 def unions(rows: int) -> dict[str, Any]:
     """Union with duplicates removed: half of the second catalog's rows are in the first."""
     first, second = random_catalog(rows, 1), random_catalog(rows, 2)
@@ -169,8 +192,6 @@ def write_big(rows: int, path: Path) -> None:
 def big(rows: int, folder: Path) -> dict[str, Any]:
     """A query of many rows on disk, by a new process each time, so that nothing is warm but the disk
     cache."""
-    import subprocess
-
     path = folder / "big.parquet"
     start = time.perf_counter()
     write_big(rows, path)
@@ -213,6 +234,8 @@ def main() -> None:
         report["union"] = unions(options.union)
     folder = Path(tempfile.mkdtemp(prefix="bench-catalog-"))
     try:
+        if "GNDC_TORCHGEO_PYTHON" in os.environ:
+            report["torchgeo"] = [torchgeo(10_000, size, folder) for size in (0.5, 2.0)]
         if options.files:
             report["build"] = files(options.files, folder)
         if options.big:
