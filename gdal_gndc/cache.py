@@ -58,6 +58,16 @@ class ByteCache(Generic[V]):
                 self._bytes -= freed
         return value
 
+    def find(self, key: Hashable) -> V | None:
+        """Return the value of ``key`` if it is there, which counts as a hit; None, which counts as nothing, if not."""
+        with self._lock:
+            found = self._items.get(key)
+            if found is None:
+                return None
+            self._hits += 1
+            self._items.move_to_end(key)
+            return found[0]
+
     def clear(self) -> None:
         """Drop everything."""
         with self._lock:

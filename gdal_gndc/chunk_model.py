@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,22 @@ _PARAMS = {
     1: ("x_min", "x_span", "y_min", "y_span", "z_min", "z_span"),
 }
 _RESIDUAL_TYPES = {"int8": lib.GNDC_INT8, "int16": lib.GNDC_INT16}
+
+
+@dataclass(frozen=True, eq=False)
+class TimeAnswer:
+    """How a chunk answers ``n`` times: what of a series does not depend on its points.
+
+    ``t`` and ``weights`` are pointers into ``arrays``: normalised times, time weights. ``near`` (N,) is the stored
+    frame whose mask and residuals apply, ``answered`` the times whose weight is not 0.
+    """
+
+    n: int
+    arrays: tuple[NDArray[np.float32], NDArray[np.float64]]
+    t: Any
+    weights: Any
+    near: NDArray[np.int64]
+    answered: NDArray[np.intp]
 
 
 class ChunkModel:
@@ -191,28 +208,34 @@ class ChunkModel:
             status = lib.gndc_grid_add_raw(grid, self.struct, c_raw, weight, mask, residual, message)
         check(status, message, path=self.path, entry=self.entry)
 
-    def add_to_series(
-        self,
-        series: Any,
-        seconds: NDArray[np.float64],
-        observed: NDArray[np.int64],
-        weights: NDArray[np.float64],
-        n_threads: int,
-    ) -> None:
-        """Add this chunk's part of a ``gndc_series`` at the times whose weight is not 0; see `Instants`."""
-        n, message = seconds.size, message_buffer()
+    def answer(
+        self, seconds: NDArray[np.float64], observed: NDArray[np.int64], weights: NDArray[np.float64]
+    ) -> TimeAnswer:
+        """Return how this chunk answers times: at those whose weight is not 0; see `Instants`."""
+        n = seconds.size
         t = np.empty(n, np.float32)
         lib.gndc_normalise_times(pointer("double", seconds), n, self._start, self._end, pointer("float", t))
+        near = observed - self.stored[0]
+        for j in np.flatnonzero((observed < 0) & (weights > 0)):
+            near[j] = self.frame_near(seconds[j])
+        return TimeAnswer(
+            n, (t, weights), pointer("float", t), pointer("double", weights), near, np.flatnonzero(weights)
+        )
+
+    def add_to_series(self, series: Any, answer: TimeAnswer, n_threads: int) -> None:
+        """Add this chunk's part of a ``gndc_series`` of the times it answers."""
+        message = message_buffer()
         masks = residuals = ffi.NULL
         if self.has_mask or self.has_residuals:
-            masks, residuals = ffi.new("uint8_t *[]", n), ffi.new("gndc_residual *[]", n)
+            masks, residuals = ffi.new("uint8_t *[]", answer.n), ffi.new("gndc_residual *[]", answer.n)
             held = []  # the caches may drop what the core still reads
-            for j in np.flatnonzero(weights):
-                near = self.frame_near(seconds[j]) if observed[j] < 0 else int(observed[j]) - self.stored[0]
+            for j in answer.answered:
+                near = int(answer.near[j])
                 held.append((self.mask_bits(near), self.residual(near)))
                 masks[j], residuals[j] = held[-1]
-        c_t, c_weights = pointer("float", t), pointer("double", weights)
-        status = lib.gndc_series_add(series, self.struct, c_t, c_weights, masks, residuals, n_threads, message)
+        status = lib.gndc_series_add(
+            series, self.struct, answer.t, answer.weights, masks, residuals, n_threads, message
+        )
         check(status, message, path=self.path, entry=self.entry)
 
     def add_to_tangents(

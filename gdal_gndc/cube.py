@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gdal_gndc.cache import ByteCache, CacheInfo
-from gdal_gndc.chunk_model import ChunkModel
+from gdal_gndc.chunk_model import ChunkModel, TimeAnswer
 from gdal_gndc.errors import GNDCError
 from gdal_gndc.field.backend import Backend
 from gdal_gndc.field.core import ffi, lib, pointer
@@ -21,11 +22,14 @@ from gdal_gndc.format.container import Container
 from gdal_gndc.targets import grid_target, series_target, tangents_target
 from gdal_gndc.time_axis import Moment, TimeAxis
 from gdal_gndc.times import to_seconds
+from gdal_gndc.window import Span
 
 log = logging.getLogger(__name__)
 
 _CHUNK_CACHE = 2 << 30
 _FRAME_CACHE = 256 << 20
+# values of the finer grid that an averaged read holds at once
+_STRIP_FLOATS = 4 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +39,8 @@ class Instants:
     frames: NDArray[np.float64]
     seconds: NDArray[np.float64]
     observed: NDArray[np.int64]
+    # per chunk, what does not depend on the points that are read: see `Cube.read_series`
+    answers: dict[int, TimeAnswer] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return self.frames.size
@@ -123,6 +129,41 @@ class Cube:
         if moment.frame is not None and self._hidden is not None:
             out[..., self._hidden[moment.frame][list(bands)]] = np.nan
 
+    def read_averaged(
+        self,
+        moment: Moment,
+        rows: Span,
+        cols: Span,
+        bands: Sequence[int],
+        out: NDArray[np.float32],
+    ) -> None:
+        """Evaluate a grid at one moment as means over its cells; the rule is that of ``gndc_average``.
+
+        A cell is read at up to 16 x 16 places that divide it evenly, one for each pixel along it (rounded up): a
+        grid of at least a sixteenth of the cube's resolution costs about what its pixels cost, a coarser one 256
+        times as much as `read_grid` of the same shape. Places that are masked or in no chunk do not count.
+
+        Parameters
+        ----------
+        rows, cols
+            Where the grid lies: its offset and size in pixels, and its number of cells.
+        out
+            As in `read_grid`.
+        """
+        n_rows, n_cols = (int(lib.gndc_supersamples(span.size, span.cells)) for span in (rows, cols))
+        if n_rows == n_cols == 1:
+            self.read_grid(moment, rows.positions(), cols.positions(), bands, out)
+            return
+        fine_rows, fine_cols = rows.positions(n_rows), cols.positions(n_cols)
+        strip = max(1, _STRIP_FLOATS // (n_rows * fine_cols.size * len(bands)))
+        fine = np.empty((min(strip, rows.cells) * n_rows, fine_cols.size, len(bands)), np.float32)
+        for r in range(0, rows.cells, strip):
+            part = fine_rows[r * n_rows : (r + strip) * n_rows]
+            self.read_grid(moment, part, fine_cols, bands, fine[: part.size])
+            target, keep = grid_target(part[::n_rows].copy(), cols.positions(), bands, out[r : r + strip], blends=False)
+            lib.gndc_average(target, pointer("float", fine), n_rows, n_cols, self._fill, self.n_threads)
+            del keep
+
     def read_series(
         self,
         moments: Sequence[Moment] | Instants,
@@ -135,7 +176,7 @@ class Cube:
         Parameters
         ----------
         moments
-            Of a cube read again and again, better the `instants` of them.
+            Of a cube read again and again, better the `instants` of them: those remember how chunks answer them.
         rows, cols
             Pixel coordinates inside the cube, (N,) each.
 
@@ -151,10 +192,13 @@ class Cube:
         if rows.size and len(times):
             for i in self._route_times(times.frames, _box(rows, cols)):
                 chunk = self._chunk(i)
-                weights = np.empty(len(times))
-                c_frames = pointer("double", times.frames)
-                lib.gndc_time_weights(self._geometry, i, c_frames, len(times), pointer("double", weights))
-                chunk.add_to_series(series, times.seconds, times.observed, weights, self.n_threads)
+                answer = times.answers.get(i)
+                if answer is None:
+                    weights = np.empty(len(times))
+                    c_frames = pointer("double", times.frames)
+                    lib.gndc_time_weights(self._geometry, i, c_frames, len(times), pointer("double", weights))
+                    answer = times.answers[i] = chunk.answer(times.seconds, times.observed, weights)
+                chunk.add_to_series(series, answer, self.n_threads)
         lib.gndc_series_end(series, self._fill)
         del keep
         if self._hidden is not None:
@@ -279,12 +323,13 @@ class Cube:
     def _route_times(self, frames: NDArray[np.float64], box: tuple[float, float, float, float]) -> list[int]:
         if self._closed:
             raise GNDCError(f"{self.container.path}: the dataset is closed")
-        found = np.empty(len(self._bounds), np.int64)
-        c_found, c_frames = pointer("int64_t", found), pointer("double", frames)
-        n = lib.gndc_route_times(self._geometry, c_frames, frames.size, *box, c_found)
-        return [int(i) for i in found[:n]]
+        found = ffi.new("int64_t[]", len(self._bounds))
+        n = lib.gndc_route_times(self._geometry, pointer("double", frames), frames.size, *box, found)
+        return ffi.unpack(found, n) if n else []
 
     def _chunk(self, index: int) -> ChunkModel:
+        if (loaded := self._chunks.find(index)) is not None:
+            return loaded
         entry = self.container.manifest.chunks[index]
 
         def make() -> tuple[ChunkModel, int]:
@@ -306,6 +351,9 @@ class Cube:
 
 
 def _box(rows: NDArray[np.float64], cols: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    if rows.size == 1:
+        row, col = float(rows[0]), float(cols[0])
+        return row, math.nextafter(row, math.inf), col, math.nextafter(col, math.inf)
     return rows.min(), np.nextafter(rows.max(), np.inf), cols.min(), np.nextafter(cols.max(), np.inf)
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdal_gndc.chunk_model import ChunkModel
-from gdal_gndc.dataset import Bands, GNDCDataset
+from gdal_gndc.dataset import GNDCDataset
+from gdal_gndc.dataset_points import Bands
 from gdal_gndc.derivatives import GradientMode, check_mode, gradient_of, to_crs_units
 from gdal_gndc.errors import CoordinateError, GNDCError
 from gdal_gndc.field.backend import BackendName, DeviceName

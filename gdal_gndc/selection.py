@@ -99,9 +99,10 @@ def band_indices(dataset: GNDCDataset, bands: Sequence[int | str] | None) -> lis
     CoordinateError
         If a band does not exist, or none is given.
     """
-    count, names = dataset.n_bands, list(dataset.band_names)
+    count = dataset.n_bands
     if bands is None:
         return list(range(count))
+    names = list(dataset.band_names)
     if not bands:
         raise CoordinateError("no band is selected")
     indices = []

@@ -98,8 +98,22 @@ def window_of_bbox(
     return Rect(float(col0), float(row0), float(col1 - col0), float(row1 - row0))
 
 
-def sample_positions(rect: Rect, out_shape: tuple[int, int] | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the pixel coordinates (rows, cols) of the samples of a window: the centres of ``out_shape`` cells.
+class Span(NamedTuple):
+    """One axis of a grid of samples: ``cells`` equal parts of ``size`` pixels from ``offset`` on."""
+
+    offset: float
+    size: float
+    cells: int
+
+    def positions(self, parts: int = 1) -> NDArray[np.float64]:
+        """Return the pixel coordinates of the centres of the cells, each divided into ``parts``."""
+        out = np.empty(self.cells * parts)
+        lib.gndc_positions(self.offset, self.size, out.size, pointer("double", out))
+        return out
+
+
+def spans_of(rect: Rect, out_shape: tuple[int, int] | None) -> tuple[Span, Span]:
+    """Return the rows and columns of a window's samples: ``out_shape`` cells.
 
     Raises
     ------
@@ -114,7 +128,10 @@ def sample_positions(rect: Rect, out_shape: tuple[int, int] | None) -> tuple[NDA
         raise CoordinateError(f"out_shape {out_shape!r}, expected (rows, cols)") from None
     if n_rows < 1 or n_cols < 1:
         raise CoordinateError(f"out_shape {out_shape}, expected two positive numbers")
-    rows, cols = np.empty(n_rows), np.empty(n_cols)
-    lib.gndc_positions(rect.row_off, rect.height, n_rows, pointer("double", rows))
-    lib.gndc_positions(rect.col_off, rect.width, n_cols, pointer("double", cols))
-    return rows, cols
+    return Span(rect.row_off, rect.height, n_rows), Span(rect.col_off, rect.width, n_cols)
+
+
+def sample_positions(rect: Rect, out_shape: tuple[int, int] | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the pixel coordinates (rows, cols) of the samples of a window: the centres of its `spans_of`."""
+    rows, cols = spans_of(rect, out_shape)
+    return rows.positions(), cols.positions()

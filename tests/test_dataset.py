@@ -76,6 +76,26 @@ def test_read_at_time_is_continuous(cube):
         cube.read_at_time("2021-06-01")
 
 
+def test_times_outside_are_clamped_when_asked(cube):
+    for late in ("2021-06-01", datetime(2100, 1, 1, tzinfo=UTC)):
+        np.testing.assert_array_equal(cube.read_at_time(late, extrapolate="clamp"), cube.read(6))
+    np.testing.assert_array_equal(cube.read_at_time("1990-01-01T12:00Z", extrapolate="clamp"), cube.read(0))
+    at = (399960 + 412, 5300040 - 309)
+    first, last = cube.sample(*at, crs=32633)[[0, -1]]
+    np.testing.assert_allclose(cube.sample(*at, "1990-01-01", crs=32633, extrapolate="clamp"), first, rtol=1e-5)
+    series = cube.series_at([[30, 41]], ["1990-01-01", "2100-01-01"], extrapolate="clamp")[0]
+    np.testing.assert_allclose(series, [first, last], rtol=1e-5)
+    inside = "2020-02-01T00:00Z"
+    np.testing.assert_array_equal(cube.read_at_time(inside, extrapolate="clamp"), cube.read_at_time(inside))
+    for refused in (
+        lambda: cube.sample(*at, "1990-01-01", crs=32633),
+        lambda: cube.series_at([[30, 41]], ["2100-01-01"]),
+        lambda: cube.read_at_time(inside, extrapolate="linear"),
+    ):
+        with pytest.raises(TimeError):
+            refused()
+
+
 @settings(deadline=None, max_examples=30)
 @given(st.data())
 def test_a_window_is_a_crop(data):

@@ -8,6 +8,10 @@
 #include <new>
 #include <vector>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include "kernels.h"
 #include "scratch.h"
 #include "threads.h"
@@ -96,6 +100,25 @@ int dequantise(const gndc_tensor &tensor, const char *name, float *out, char *me
     return GNDC_OK;
 }
 
+// Aligned floats. Tables are read at random places: large ones take huge pages where the system has them on demand, or
+// every other access would wait for the address of its page.
+float *allocate(int64_t floats) {
+    constexpr size_t kHugePage = size_t{2} << 20;
+    const size_t bytes = static_cast<size_t>(floats) * 4;
+    const size_t alignment = bytes >= 2 * kHugePage ? kHugePage : 64;
+    const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+    void *memory = std::aligned_alloc(alignment, rounded);
+    if (!memory) {
+        throw std::bad_alloc();
+    }
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    if (alignment == kHugePage) {
+        madvise(memory, rounded, MADV_HUGEPAGE);  // a wish: nothing depends on it
+    }
+#endif
+    return static_cast<float *>(memory);
+}
+
 int64_t pad16(int64_t n) {
     return (n + 15) / 16 * 16;
 }
@@ -145,10 +168,7 @@ int make_field(const gndc_config &config, const gndc_tensor *tensors, int n_tens
     // one vector of slack behind each table: kernels load whole vectors
     const int64_t floats = spatial_floats + temporal_floats + packed_count + 64;
     out.reset(new gndc_field{});
-    out->storage = static_cast<float *>(std::aligned_alloc(64, static_cast<size_t>((floats * 4 + 63) / 64 * 64)));
-    if (!out->storage) {
-        throw std::bad_alloc();
-    }
+    out->storage = allocate(floats);
     out->bytes = floats * 4;
     float *spatial = out->storage, *temporal_table = spatial + spatial_floats,
           *packed = temporal_table + temporal_floats;

@@ -178,6 +178,20 @@ int gndc_grid_add(const gndc_grid *grid, const gndc_chunk *chunk, float t, doubl
                   const gndc_residual *residual, int n_threads, char *message);
 void gndc_grid_end(const gndc_grid *grid, float fill);
 
+/* Averaged reading of a grid whose samples are wider than a pixel, which single samples would alias. The rule, for every
+ * host to follow to the bit: a sample of size / n pixels along an axis stands for gndc_supersamples(size, n) sub-samples
+ * of that axis, ceil(size / n - 1e-6) but at least 1 and at most GNDC_SUPERSAMPLES. The sub-samples are the grid
+ * gndc_positions(offset, size, n * supersamples): at whole ratios up to GNDC_SUPERSAMPLES exactly the pixels' centres.
+ * Of that finer grid, read as any other with the same `fill`, gndc_average takes the mean of each cell, band by band, in
+ * double, row by row, over the sub-samples that are neither NaN nor equal to `fill`. A cell without such is NaN if one
+ * of its sub-samples is, else `fill`. One sub-sample per cell gives the bits of the plain read. */
+#define GNDC_SUPERSAMPLES 16
+int64_t gndc_supersamples(double size, int64_t n);
+/* fine: (n_rows * row_samples, n_cols * col_samples, n_bands), contiguous. Of grid its sizes, out and strides are used;
+ * the bands are those of `fine`, in its order. */
+void gndc_average(const gndc_grid *grid, const float *fine, int64_t row_samples, int64_t col_samples, float fill,
+                  int n_threads);
+
 /* The part of add that is not the network, for hosts that evaluate the network elsewhere: gndc_grid_axes gives the
  * normalised coordinates of the part of the grid a chunk covers, block by block when the model has blocks, and
  * gndc_grid_add_raw takes the outputs (ny, nx, n_outputs) there. Returns 0 points where the chunk is not touched. */
