@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gdal_gndc.errors import CoordinateError, TimeError
 from gdal_gndc.indices import RatioIndex, bands_of, index_named
 from gdal_gndc.time_axis import Moment, MomentLike
-from gdal_gndc.times import parse_duration, parse_time
+from gdal_gndc.times import TimeLike, parse_duration, parse_time
 
 if TYPE_CHECKING:
     from gdal_gndc.dataset import Box, GNDCDataset
@@ -36,7 +36,7 @@ class Climatology:
 
 def climatology(
     dataset: GNDCDataset,
-    day: str | datetime,
+    day: TimeLike,
     bands: int | str | Sequence[int | str] | None = None,
     *,
     index: str | RatioIndex | None = None,

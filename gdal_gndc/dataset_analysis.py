@@ -16,6 +16,7 @@ from gdal_gndc.times import parse_duration
 if TYPE_CHECKING:
     import pandas as pd
 
+    from gdal_gndc.climatology import Climatology
     from gdal_gndc.dataset import Box, GNDCDataset
     from gdal_gndc.derivatives import GradientMode
     from gdal_gndc.phenology import Phenology
@@ -266,6 +267,14 @@ class Analysis:
         from gdal_gndc.phenology import phenology
 
         return phenology(self._dataset, start, end, **options)
+
+    def climatology(
+        self, day: TimeLike, bands: int | str | Sequence[int | str] | None = None, **options: Any
+    ) -> Climatology:
+        """Return the field on a day of the year over all years; see `gdal_gndc.climatology.climatology`."""
+        from gdal_gndc.climatology import climatology
+
+        return climatology(self._dataset, day, bands, **options)
 
     def anomaly(
         self, t: MomentLike = 0, bands: int | str | Sequence[int | str] | None = None, **options: Any

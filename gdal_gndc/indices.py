@@ -76,6 +76,10 @@ INDICES = {
 }
 
 
+# a band by itself, as an index: b / (0 b + 1)
+BAND = RatioIndex("band", "a band by itself", ("band",), (1,), (0,), 1)
+
+
 def compute_ndvi(red: ArrayLike, nir: ArrayLike, *, nodata: float | None = None) -> Floats:
     """Return the normalized difference vegetation index (nir - red) / (nir + red) (Rouse et al. 1974).
 

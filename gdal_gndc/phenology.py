@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdal_gndc.errors import CoordinateError, TimeError
-from gdal_gndc.indices import RatioIndex, bands_of, index_named
+from gdal_gndc.indices import BAND, RatioIndex, bands_of, index_named
 from gdal_gndc.time_axis import Moment
 from gdal_gndc.times import TimeLike, parse_duration, parse_time, time_range
 
@@ -65,8 +65,8 @@ def phenology(
     start: TimeLike | None = None,
     end: TimeLike | None = None,
     *,
-    index: str | RatioIndex = "ndvi",
-    bands: Sequence[int | str | None] | None = None,
+    index: str | RatioIndex | None = "ndvi",
+    bands: int | str | Sequence[int | str | None] | None = None,
     method: Method = "amplitude",
     threshold: float = 0.5,
     step: str | timedelta = "5d",
@@ -82,7 +82,8 @@ def phenology(
     start, end
         The time to look at, one season; by default all of the cube's.
     index, bands
-        As `GNDCDataset.temporal_derivative`.
+        As `GNDCDataset.temporal_derivative`; with ``index=None`` the curve is that of one band, such as a leaf area
+        index.
     method
         ``amplitude``: start and end where the curve last rises, and first falls, through ``threshold`` of the way from
         the lowest value on that side to the peak (the seasonal amplitude of Jonsson and Eklundh 2004).
@@ -108,8 +109,11 @@ def phenology(
         raise CoordinateError(f"method {method!r}, expected amplitude or velocity")
     if not 0 < threshold < 1:
         raise CoordinateError(f"threshold {threshold}, expected a number between 0 and 1")
-    formula = index_named(index)
-    chosen = bands_of(dataset, formula, bands)
+    formula = BAND if index is None else index_named(index)
+    given = [bands] if isinstance(bands, int | str) else bands
+    if given is not None and len(given) != len(formula.roles):
+        raise CoordinateError(f"{len(given)} bands for {formula.name}, expected {', '.join(formula.roles)}")
+    chosen = bands_of(dataset, formula, given)
     moments, seconds = _times(dataset, start, end, step)
     days = (seconds - seconds[0]) / DAY
     kernels = None if smooth is None else _gaussian(days, parse_duration(smooth).total_seconds() / DAY)

@@ -1,6 +1,7 @@
 """The documentation runs: every code block of every page is executed, in the order in which a reader meets them.
 
-A page is run in a folder that holds the stack ``s2_flanders/`` and a cube of it, ``flanders.gndc``. Its blocks of
+A page is run in a folder that holds the stack ``s2_flanders/`` and a cube of it, ``flanders.gndc``, and the cubes
+``matogrosso.gndc`` and ``gulfstream.gndc`` if it names them. Its blocks of
 ``python`` share one namespace, its blocks of ``bash`` run with ``-euo pipefail``. A block of ``text`` is
 
 - the output of the block before it, after ``<!-- output -->``: compared, ``...`` stands for anything;
@@ -29,6 +30,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # run, and looked at more closely, by tests/catalog/test_cookbook.py
 CATALOG = [page for page in PAGES if page.parent.name == "cookbook" or page.name == "catalog.md"]
+# beside flanders.gndc
+CUBES = {"matogrosso.gndc": "modis_cube", "gulfstream.gndc": "sst_cube"}
 EXECUTED = ("python", "bash")
 SHOWN = ("text", "xml", "json", "toml", "yaml", "cpp")
 REASONS = (
@@ -201,12 +204,29 @@ def test_page(
     reader = Reader(page, tmp_path, request.getfixturevalue("driver") if programs else shell)
     (tmp_path / "s2_flanders").symlink_to(stacks / "s2_flanders")
     shutil.copy(real_cube, tmp_path / "flanders.gndc")
+    for name, fixture in CUBES.items():
+        if any(name in block.text for block in executed):
+            shutil.copy(request.getfixturevalue(fixture), tmp_path / name)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
     try:
         for block in blocks:
             reader.follow(block)
     finally:
         reader.names.clear()
+        if "matplotlib.pyplot" in sys.modules:
+            sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_pictures_are_there(page: Path) -> None:
+    """Every picture that a page shows is in the repository, and small; one that its code writes is shown."""
+    text = page.read_text("utf-8")
+    shown = [page.parent / name for name in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)]
+    for path in shown:
+        assert path.stat().st_size < 150_000, f"{name_of(page)}: {path.name}"
+    written = re.findall(r"savefig\(\"([^\"]+)\"", text)
+    assert set(written) <= {path.name for path in shown}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -157,6 +157,20 @@ def test_the_field_itself_sampled_densely(modis_cube):
             assert np.interp(at, days, ndvi[i]) == pytest.approx(level, abs=0.06)
 
 
+def test_the_season_of_a_band(modis_cube):
+    with gdal_gndc.open(modis_cube) as ds:
+        options = {"window": (3, 3, 5, 4), "step": "2d"}
+        found = ds.phenology("2010-08-15", "2011-02-28", index=None, bands="ndvi", **options)
+        assert (found.peak >= np.datetime64("2010-10-01")).all()
+        for i, (row, col) in enumerate(np.ndindex(4, 5)):
+            times = [found.peak[row, col], found.start[row, col], found.end[row, col]]
+            top, *edges = ds.series_at([[3 + row, 3 + col]], times, "ndvi")[0, :, 0]
+            assert top == pytest.approx(found.peak_value[row, col], abs=0.02), i
+            assert all(edge < top for edge in edges)
+        with pytest.raises(CoordinateError, match="2 bands for band, expected band"):
+            ds.phenology(index=None, bands=["red", "nir"])
+
+
 def test_what_cannot_be_asked_is_refused(real_cube):
     with gdal_gndc.open(real_cube) as ds:
         with pytest.raises(CoordinateError, match="method 'x'"):
