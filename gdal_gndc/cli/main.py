@@ -13,9 +13,9 @@ from gdal_gndc.cli.base import Command
 COMMANDS = {
     "info": "What a cube holds: size, times, bands, chunks, quality.",
     "encode": "Encode a stack of GeoTIFFs into a cube.",
-    "decompress": "Write a cube's dates, or regular dates, as GeoTIFFs.",
-    "sample": "Values at a place, at one time or all.",
-    "timeseries": "A pixel's series as CSV.",
+    "decompress": "A cube as GeoTIFFs, COGs, netCDF or Zarr.",
+    "sample": "Values at a place, or at the points of a file.",
+    "timeseries": "A pixel's series as CSV or Parquet.",
     "ndvi": "NDVI or another index of one date as a GeoTIFF.",
     "derivative": "Spatial or temporal derivatives as GeoTIFFs.",
     "stac": "A STAC Item of a cube.",
