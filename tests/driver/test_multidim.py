@@ -12,6 +12,7 @@ import pytest
 import gdal_gndc
 from tests.conftest import CASES, Case
 from tests.driver.conftest import PYTHON, Gdal
+from tests.driver.containers import rewritten
 
 CUBE = CASES / "basic_i8dec.gndc"
 MEMORY = 3 << 30
@@ -202,3 +203,43 @@ def test_damaged(osgeo: Gdal, invalid: Path) -> None:
     assert done.returncode == 1
     assert invalid.name in done.stderr
     assert done.stdout == ""
+
+
+STATISTICS = """
+import json, sys
+from osgeo import gdal
+gdal.UseExceptions()
+path, times = sys.argv[1:]
+options = [] if times == "all" else [f"EVERY={times}"]
+array = gdal.OpenEx(path, gdal.OF_MULTIDIM_RASTER, open_options=options).GetRootGroup().OpenMDArray("LAI")
+known = array.GetStatistics(True, False)
+computed = array.ComputeStatistics(False)
+show = lambda s: None if s is None else [s.min, s.max, s.mean, s.std_dev, s.valid_count]
+print(json.dumps([show(known), show(computed)]))
+"""
+
+
+def test_statistics_of_arrays(osgeo: Gdal, tmp_path: Path) -> None:
+    """Approximate ones are the encoder's; computed ones are kept beside the file, with those of rasters."""
+    numbers = [{"min": i - 1.0, "max": i + 1.0, "mean": i + 0.25, "stddev": 0.5} for i in range(3)]
+    path = rewritten(CUBE, tmp_path / "stats.gndc", metrics_json={"bands": numbers})
+
+    def statistics(times: str) -> list[list[float]]:
+        done = osgeo.run(PYTHON, "-c", STATISTICS, path, times)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    values = whole(CUBE)[..., 1]
+    expected = [values.min(), values.max(), values.mean(dtype=float), values.std(dtype=float), values.size]
+    # of other times than the observations nothing is kept
+    known, _ = statistics("P400D")
+    assert known[:4] == [0.0, 2.0, 1.25, 0.5]
+    assert not Path(f"{path}.aux.xml").exists()
+    known, computed = statistics("all")
+    assert known[:4] == [0.0, 2.0, 1.25, 0.5]
+    np.testing.assert_allclose(computed, expected, rtol=1e-5)
+    known, _ = statistics("all")
+    np.testing.assert_allclose(known, expected, rtol=1e-5)
+    assert len(osgeo.info(f"GNDC:{path}:t=1", "-stats")["bands"]) == 3
+    known, _ = statistics("all")
+    np.testing.assert_allclose(known, expected, rtol=1e-5)

@@ -42,6 +42,13 @@ void ReadAll(GDALDataset &dataset)
             CE_None)
             return;
     }
+    // the mask, smaller and as it is
+    GDALRasterBand *const mask = dataset.GetRasterBand(1)->GetMaskBand();
+    std::vector<GByte> valid(static_cast<size_t>(width) * static_cast<size_t>(height));
+    for (const int size : {SMALL, 0})
+        if (mask->RasterIO(GF_Read, 0, 0, width, height, valid.data(), size ? size : width, size ? size : height, GDT_Byte,
+                           0, 0, nullptr) != CE_None)
+            return;
     // decimated to integers, a window, one pixel
     std::vector<GInt16> integers(SMALL * SMALL);
     for (int band = bands; band >= 1; --band)
@@ -57,9 +64,10 @@ void ReadAll(GDALDataset &dataset)
     }
 }
 
-void Open(const std::string &name)
+void Open(const std::string &name, const char *option = nullptr)
 {
-    GDALDatasetUniquePtr dataset(GDALDataset::Open(name.c_str(), GDAL_OF_RASTER | GDAL_OF_VERBOSE_ERROR));
+    const char *const options[] = {option, nullptr};
+    GDALDatasetUniquePtr dataset(GDALDataset::Open(name.c_str(), GDAL_OF_RASTER | GDAL_OF_VERBOSE_ERROR, nullptr, options));
     if (dataset)
         ReadAll(*dataset);
 }
@@ -114,8 +122,11 @@ void Check(const std::string &file)
     OpenArrays(file);
     // what all files hold, then what some or all must refuse
     for (const char *key : {":t=0", ":t=-1", ":band=1", ":t=1900-01-01", ":every=P30D", ":band=1:every=P30D",
-                            ":product=ndvi", ":t=0:product=evi", ":t=x", ":band=nothing", ":t=", ":nothing=1"})
+                            ":product=ndvi", ":t=0:product=evi", ":t=0:product=dx", ":t=0:product=dt",
+                            ":band=1:product=dy", ":t=x", ":band=nothing", ":t=", ":nothing=1"})
         Open("GNDC:\"" + file + "\"" + key);
+    for (const char *option : {"MASK=BAND", "MASK=NONE", "RESAMPLING=AVERAGE", "RESAMPLING=BILINEAR", "RESAMPLING=X"})
+        Open("GNDC:\"" + file + "\":t=0", option);
 }
 
 std::string firstError;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "failure.h"
+#include "statistics.h"
 
 namespace gndc_driver
 {
@@ -64,8 +65,9 @@ struct CubeArray::Slab
     }
 };
 
-CubeArray::CubeArray(const std::string &name, const std::shared_ptr<Cube> &cube)
-    : GDALAbstractMDArray("/", name), GDALMDArray("/", name), m_cube(cube),
+CubeArray::CubeArray(const std::string &name, const std::shared_ptr<Cube> &cube,
+                     const std::shared_ptr<GDALPamMultiDim> &pam)
+    : GDALAbstractMDArray("/", name), GDALPamMDArray("/", name, pam), m_cube(cube),
       m_type(GDALExtendedDataType::Create(GDT_Float32))
 {
 }
@@ -75,9 +77,10 @@ std::shared_ptr<CubeArray> CubeArray::Create(const std::string &name, const std:
                                              const std::vector<std::shared_ptr<GDALDimension>> &dimensions,
                                              const std::vector<std::shared_ptr<GDALMDArray>> &indices,
                                              const std::vector<int32_t> &bands,
-                                             const std::shared_ptr<OGRSpatialReference> &srs, const Reading &reading)
+                                             const std::shared_ptr<OGRSpatialReference> &srs, const Reading &reading,
+                                             const std::shared_ptr<GDALPamMultiDim> &pam)
 {
-    std::shared_ptr<CubeArray> array(new CubeArray(name, cube));
+    std::shared_ptr<CubeArray> array(new CubeArray(name, cube, pam));
     array->SetSelf(array);
     array->m_moments = moments;
     array->m_dimensions = dimensions;
@@ -98,6 +101,33 @@ std::shared_ptr<CubeArray> CubeArray::Create(const std::string &name, const std:
         array->m_attributes.push_back(
             std::make_shared<GDALAttributeNumeric>(parent, "center_wavelength", *band.m_wavelength));
     return array;
+}
+
+CPLErr CubeArray::GetStatistics(bool approximate, bool force, double *minimum, double *maximum, double *mean,
+                                double *deviation, GUInt64 *validCount, GDALProgressFunc progress, void *data)
+{
+    const auto compute = [&](bool forced)
+    {
+        return GDALPamMDArray::GetStatistics(approximate, forced, minimum, maximum, mean, deviation, validCount, progress,
+                                             data);
+    };
+    if (!approximate || m_bands.size() != 1)
+        return compute(force);
+    if (compute(false) == CE_None)
+        return CE_None;
+    const std::optional<Statistics> known = StatisticsOf(*m_cube)[static_cast<size_t>(m_bands.front())];
+    if (!known)
+        return compute(force);
+    const std::pair<double *, double> values[] = {{minimum, known->m_minimum},
+                                                  {maximum, known->m_maximum},
+                                                  {mean, known->m_mean},
+                                                  {deviation, known->m_deviation}};
+    for (const auto &[out, value] : values)
+        if (out)
+            *out = value;
+    if (validCount)
+        *validCount = 0;  // not measured
+    return CE_None;
 }
 
 std::vector<GUInt64> CubeArray::GetBlockSize() const

@@ -8,22 +8,25 @@
 
 #include "compat.h"
 #include "cube.h"
+#include "gdal_pam.h"
 
 namespace gndc_driver
 {
 
-class CubeArray final : public GDALMDArray
+class CubeArray final : public GDALPamMDArray
 {
   public:
     /** @param dimensions time, y, x; and band where the array has several bands
      *  @param indices their indexing variables, which live as long as the array
-     *  @param bands 0-based, one of them without a band dimension */
+     *  @param bands 0-based, one of them without a band dimension
+     *  @param pam where GDAL keeps statistics, may be null */
     static std::shared_ptr<CubeArray> Create(const std::string &name, const std::shared_ptr<Cube> &cube,
                                              const std::vector<Moment> &moments,
                                              const std::vector<std::shared_ptr<GDALDimension>> &dimensions,
                                              const std::vector<std::shared_ptr<GDALMDArray>> &indices,
                                              const std::vector<int32_t> &bands,
-                                             const std::shared_ptr<OGRSpatialReference> &srs, const Reading &reading);
+                                             const std::shared_ptr<OGRSpatialReference> &srs, const Reading &reading,
+                                             const std::shared_ptr<GDALPamMultiDim> &pam);
 
     bool IsWritable() const override
     {
@@ -60,6 +63,10 @@ class CubeArray final : public GDALMDArray
         return m_srs;
     }
 
+    /** What GDAL computed before, or where approximate ones will do what the encoder measured. */
+    CPLErr GetStatistics(bool approximate, bool force, double *minimum, double *maximum, double *mean,
+                         double *deviation, GUInt64 *validCount, GDALProgressFunc progress, void *data) override;
+
     std::vector<GUInt64> GetBlockSize() const override;
     std::vector<std::shared_ptr<GDALAttribute>> GetAttributes(CSLConstList options) const override;
 
@@ -68,7 +75,7 @@ class CubeArray final : public GDALMDArray
                const GDALExtendedDataType &bufferType, void *buffer) const override;
 
   private:
-    CubeArray(const std::string &name, const std::shared_ptr<Cube> &cube);
+    CubeArray(const std::string &name, const std::shared_ptr<Cube> &cube, const std::shared_ptr<GDALPamMultiDim> &pam);
 
     struct Slab;
 

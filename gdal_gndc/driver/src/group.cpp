@@ -37,7 +37,8 @@ Group::Group() : GDALGroup("", "/")
 }
 
 std::shared_ptr<Group> Group::Create(const std::shared_ptr<Cube> &cube, const std::vector<Moment> &moments, bool together,
-                                     const OGRSpatialReference &srs, const Reading &reading)
+                                     const OGRSpatialReference &srs, const Reading &reading,
+                                     const std::shared_ptr<GDALPamMultiDim> &pam)
 {
     std::shared_ptr<Group> group(new Group);
     group->AddTime(*cube, moments);
@@ -50,7 +51,7 @@ std::shared_ptr<Group> Group::Create(const std::shared_ptr<Cube> &cube, const st
     const auto add = [&](const std::string &name, const std::vector<int32_t> &some)
     {
         group->m_arrays.push_back(
-            CubeArray::Create(name, cube, moments, group->m_dimensions, indices, some, place, reading));
+            CubeArray::Create(name, cube, moments, group->m_dimensions, indices, some, place, reading, pam));
     };
     if (together)
     {

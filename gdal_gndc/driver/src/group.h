@@ -7,6 +7,7 @@
 
 #include "compat.h"
 #include "cube.h"
+#include "gdal_pam.h"
 
 namespace gndc_driver
 {
@@ -15,9 +16,11 @@ class Group final : public GDALGroup
 {
   public:
     /** @param moments the places of the time dimension
+     *  @param pam where GDAL keeps statistics of the arrays, may be null
      *  @param together one array "values" over time, y, x and band instead of one a band over time, y and x */
     static std::shared_ptr<Group> Create(const std::shared_ptr<Cube> &cube, const std::vector<Moment> &moments,
-                                         bool together, const OGRSpatialReference &srs, const Reading &reading);
+                                         bool together, const OGRSpatialReference &srs, const Reading &reading,
+                                         const std::shared_ptr<GDALPamMultiDim> &pam);
 
     std::vector<std::string> GetMDArrayNames(CSLConstList options) const override;
     std::shared_ptr<GDALMDArray> OpenMDArray(const std::string &name, CSLConstList options) const override;

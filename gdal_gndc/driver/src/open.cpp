@@ -140,7 +140,11 @@ std::unique_ptr<Dataset> Dataset::OpenGroup(const Connection &connection, const 
     std::unique_ptr<Dataset> dataset(new Dataset);
     dataset->m_cube = cube;
     dataset->SetPlace(*cube);
-    dataset->m_group = Group::Create(cube, moments, EQUAL(arrays, "ONE"), dataset->m_srs, reading);
+    // what GDAL keeps beside the file has room for one selection of times: all observations
+    std::shared_ptr<GDALPamMultiDim> pam;
+    if (connection.m_keys.empty() && reading.m_mask == MaskMode::NODATA)
+        pam = std::make_shared<GDALPamMultiDim>(connection.m_path);
+    dataset->m_group = Group::Create(cube, moments, EQUAL(arrays, "ONE"), dataset->m_srs, reading, pam);
     return dataset;
 }
 

@@ -11,51 +11,60 @@ namespace
 
 constexpr const char *ENTRY = "metrics.json";
 
-// key of metrics.json -> metadata item of GDAL
-const std::pair<const char *, const char *> ITEMS[] = {{"min", "STATISTICS_MINIMUM"},
-                                                       {"max", "STATISTICS_MAXIMUM"},
-                                                       {"mean", "STATISTICS_MEAN"},
-                                                       {"stddev", "STATISTICS_STDDEV"}};
-
-void ReadInto(GDALDataset &dataset, const View &view)
+std::vector<std::optional<Statistics>> Parse(const Cube &cube)
 {
-    const std::vector<uint8_t> data = view.GetCube()->GetContainer().Read(ENTRY);
+    const std::vector<uint8_t> data = cube.GetContainer().Read(ENTRY);
     const std::vector<Json> bands = Json::Parse(data.data(), data.size()).Children("bands");
-    if (bands.size() != view.GetCube()->GetMeta().m_bands.size())
+    if (bands.size() != cube.GetMeta().m_bands.size())
         Fail("%s: found %zu bands, expected as many as the cube has", ENTRY, bands.size());
-    for (int i = 0; i < view.PlaneCount() && !view.GetProduct(); ++i)
+    std::vector<std::optional<Statistics>> found;
+    for (const Json &band : bands)
     {
-        const Json &band = bands[static_cast<size_t>(view.BandIndexOf(i))];
-        CPLStringList items;
-        for (const auto &item : ITEMS)
-            if (band.Has(item.first))
-                items.SetNameValue(item.second, CPLSPrintf("%.15g", band.Number(item.first)));
-        if (items.Count() != static_cast<int>(CPL_ARRAYSIZE(ITEMS)))
-            continue;
-        items.SetNameValue("STATISTICS_APPROXIMATE", "YES");
-        for (int k = 0; k < items.Count(); ++k)
-        {
-            char *key = nullptr;
-            const char *value = CPLParseNameValue(items[k], &key);
-            dataset.GetRasterBand(i + 1)->GDALMajorObject::SetMetadataItem(key, value);
-            CPLFree(key);
-        }
+        found.emplace_back();
+        // without the others, "max" may be the largest error
+        if (band.Has("min") && band.Has("max") && band.Has("mean") && band.Has("stddev"))
+            found.back() =
+                Statistics{band.Number("min"), band.Number("max"), band.Number("mean"), band.Number("stddev")};
     }
+    return found;
 }
 
 }  // namespace
 
+std::vector<std::optional<Statistics>> StatisticsOf(const Cube &cube)
+{
+    if (cube.GetContainer().Has(ENTRY))
+    {
+        try
+        {
+            return Parse(cube);
+        }
+        catch (const Failure &failure)
+        {
+            CPLDebug("GNDC", "%s", failure.what());
+        }
+    }
+    return std::vector<std::optional<Statistics>>(cube.GetMeta().m_bands.size());
+}
+
 void SetStatistics(GDALDataset &dataset, const View &view)
 {
-    if (!view.GetCube()->GetContainer().Has(ENTRY) || view.GetDerivative())
+    if (view.GetProduct() || view.GetDerivative())
         return;
-    try
+    const std::vector<std::optional<Statistics>> found = StatisticsOf(*view.GetCube());
+    for (int i = 0; i < view.PlaneCount(); ++i)
     {
-        ReadInto(dataset, view);
-    }
-    catch (const Failure &failure)
-    {
-        CPLDebug("GNDC", "%s", failure.what());
+        const std::optional<Statistics> &statistics = found[static_cast<size_t>(view.BandIndexOf(i))];
+        if (!statistics)
+            continue;
+        GDALRasterBand &band = *dataset.GetRasterBand(i + 1);
+        const auto say = [&band](const char *key, double value)
+        { band.GDALMajorObject::SetMetadataItem(key, CPLSPrintf("%.15g", value)); };
+        band.GDALMajorObject::SetMetadataItem("STATISTICS_APPROXIMATE", "YES");
+        say("STATISTICS_MINIMUM", statistics->m_minimum);
+        say("STATISTICS_MAXIMUM", statistics->m_maximum);
+        say("STATISTICS_MEAN", statistics->m_mean);
+        say("STATISTICS_STDDEV", statistics->m_deviation);
     }
 }
 
