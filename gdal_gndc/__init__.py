@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gdal_gndc.field.core import set_threads
     from gdal_gndc.indices import compute_evi, compute_ndmi, compute_ndvi, compute_ndwi
     from gdal_gndc.reader import GNDCReader
-    from gdal_gndc.vrt.opening import open_raster
+    from gdal_gndc.vrt.opening import open_raster, opener
     from gdal_gndc.vrt.writer import vrt
 
 __version__ = "0.1.0"
@@ -51,6 +51,7 @@ __all__ = [
     "encode",
     "open",
     "open_raster",
+    "opener",
     "set_threads",
     "vrt",
 ]
@@ -66,6 +67,7 @@ _LAZY = {
     "compute_ndvi": ("gdal_gndc.indices", "compute_ndvi"),
     "compute_ndwi": ("gdal_gndc.indices", "compute_ndwi"),
     "open_raster": ("gdal_gndc.vrt.opening", "open_raster"),
+    "opener": ("gdal_gndc.vrt.opening", "opener"),
     # the name that VRT files hold: GDAL's "gdal_gndc.*" trusts functions of this very module, none below it
     "vrt_pixels": ("gdal_gndc.vrt.pixels", "read"),
 }

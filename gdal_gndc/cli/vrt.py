@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 @click.option("--series", is_flag=True, help="Also one VRT a band with the times as bands.")
 @click.option("--relative", is_flag=True, help="Name the cube relative to FOLDER, found through GNDC_PATH.")
 @click.option("--stac", is_flag=True, help="Also a STAC collection of the VRTs.")
-@click.option("--block-size", metavar="N|WxH", help="Block size of the VRTs in pixels; 256 by default.")
+@click.option("--geoparquet", is_flag=True, help="The tile index as GeoParquet, too.")
+@click.option("--block-size", metavar="N|WxH", help="Block size of the VRTs in pixels; about 256 by default.")
 @click.option("--template", metavar="FILE", help="A template of your own, or cube, ndvi or rgb8.")
 @click.option("--json", "as_json", is_flag=True, help="Print the files as JSON.")
 def main(
@@ -64,6 +65,7 @@ def main(
     series: bool,
     relative: bool,
     stac: bool,
+    geoparquet: bool,
     block_size: str | None,
     template: str | None,
     as_json: bool,
@@ -104,6 +106,7 @@ def main(
             start=start,
             end=end,
             stac=stac,
+            geoparquet=geoparquet,
             progress=not as_json,
             **options,
         )
@@ -118,6 +121,7 @@ def main(
             series=series,
             relative=relative,
             stac=stac,
+            geoparquet=geoparquet,
             progress=not as_json,
             **options,
         )

@@ -34,6 +34,7 @@ _STATISTICS = {
 }
 # An overview is worth having while the raster is larger than a screenful.
 _SMALLEST = 256
+_BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def render(dataset: GNDCDataset, path: str, layers: Sequence[Layer], template: V
     from affine import Affine
 
     grid = grid_of(dataset, options.bbox, options.resolution)
-    width, height = _block_size(options.block_size, grid)
+    width, height = _block_size(dataset, options.block_size, grid)
     moment = layers[0].moment
     raster: dict[str, object | Callable[[], object]] = {
         "width": grid.width,
@@ -252,8 +253,30 @@ def _per(unit: str, dataset: GNDCDataset, product: str) -> str:
     return f"{unit or '1'}/{below}"
 
 
-def _block_size(given: BlockSize | None, grid: Grid) -> tuple[int, int]:
-    width, height = (given, given) if isinstance(given, int) else given or (256, 256)
+def _block_size(dataset: GNDCDataset, given: BlockSize | None, grid: Grid) -> tuple[int, int]:
+    if given is None:
+        own = tuple(grid.window) == (0, 0, dataset.width, dataset.height) == (0, 0, grid.width, grid.height)
+        width, height = _chunk_blocks(dataset) if own else (_BLOCK, _BLOCK)
+    else:
+        width, height = (given, given) if isinstance(given, int) else given
     if width < 1 or height < 1:
         raise GNDCError(f"the block size is {width}x{height}; expected at least 1x1")
     return min(width, grid.width), min(height, grid.height)
+
+
+def _chunk_blocks(dataset: GNDCDataset) -> tuple[int, int]:
+    """Return (width, height) of blocks, near 256, whose borders are those of the chunks where these are regular.
+
+    A block across a border would load the model of either chunk.
+    """
+    chunks = dataset.cube.container.manifest.chunks
+    return _dividing({chunk.x for chunk in chunks}), _dividing({chunk.y for chunk in chunks})
+
+
+def _dividing(sides: set[tuple[int, int]]) -> int:
+    starts = sorted({start for start, _ in sides})
+    length = max(end - start for start, end in sides) if sides else 0
+    if len(starts) < 2 or any(start % length for start in starts):
+        return _BLOCK
+    parts = [n for n in range(1, length + 1) if length % n == 0 and _BLOCK // 2 <= length // n <= 2 * _BLOCK]
+    return min((length // n for n in parts), key=lambda side: abs(side - _BLOCK), default=_BLOCK)

@@ -67,6 +67,7 @@ def write_mosaics(
     start: str | datetime | None = None,
     end: str | datetime | None = None,
     stac: bool = False,
+    geoparquet: bool = False,
     progress: bool = False,
     **options: Unpack[VRTKeywords],
 ) -> list[Path]:
@@ -77,7 +78,7 @@ def write_mosaics(
     times
         Times wanted; or ``every``, a regular series from ``start`` to ``end``, by default from the first
         date of any cube to the last.
-    stac
+    stac, geoparquet
         As in :func:`gdal_gndc.vrt.writer.write_vrts`.
     progress
         Whether to show a progress bar on stderr, if that is a terminal.
@@ -105,7 +106,7 @@ def write_mosaics(
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in zip(names, texts, strict=True):
         write_text(folder / name, text)
-    write_index(folder, "mosaic", sources, list(zip(names, moments, strict=True)), stac=stac)
+    write_index(folder, "mosaic", sources, list(zip(names, moments, strict=True)), stac=stac, geoparquet=geoparquet)
     return [folder / name for name in names]
 
 

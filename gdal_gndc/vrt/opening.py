@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from typing import TYPE_CHECKING, Unpack
 
@@ -68,6 +69,30 @@ def open_raster(
             raise reason from error
         raise
     return raster
+
+
+def opener(path: str, mode: str = "rb") -> io.BytesIO:
+    """Open a cube as the bytes of a VRT: ``rasterio.open("GNDC:cube.gndc:t=2018-06-30", opener=gdal_gndc.opener)``.
+
+    It lets programs that call ``rasterio.open`` themselves, and pass an opener on, read a cube by its connection
+    string, or a cube of one date by its path, where no driver is installed. `open_raster` has more options.
+
+    Raises
+    ------
+    FileNotFoundError
+        For any other name: GDAL also looks for files beside the one it opens.
+    GNDCError, OSError
+        As `open_raster`.
+    """
+    # GDAL asks for the files beside it, the mask "c.gndc:t=1.msk" among them
+    if mode not in ("r", "rb") or not (path.lower().endswith(".gndc") or _names_a_raster(path)):
+        raise FileNotFoundError(2, "not a cube", path)
+    require_trust()
+    return io.BytesIO(_text(path, None, {}).encode())
+
+
+def _names_a_raster(path: str) -> bool:
+    return is_connection(path) and not path.lower().endswith((".msk", ".ovr", ".aux.xml", ".aux"))
 
 
 def _text(name: str, t: MomentLike | None, options: VRTKeywords) -> str:

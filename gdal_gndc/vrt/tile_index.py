@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import struct
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from gdal_gndc.atomic import replacing
+from gdal_gndc.errors import CoordinateError
 from gdal_gndc.times import format_time
 
 if TYPE_CHECKING:
@@ -95,6 +97,50 @@ def write_tile_index(path: Path, rasters: Sequence[tuple[Path, Moment]]) -> None
         database.commit()
 
 
+def write_geoparquet(path: Path, rasters: Sequence[tuple[Path, Moment]]) -> None:
+    """Write the same tile index as GeoParquet 1.1, for a GDAL that has the Parquet driver, DuckDB and the like.
+
+    ``GTI:index.parquet`` opens it, or a part of it chosen by ``FILTER``, in GDAL 3.9 and later.
+
+    Parameters
+    ----------
+    rasters
+        As for `write_tile_index`.
+
+    Raises
+    ------
+    CoordinateError
+        If the rasters have no CRS, or several.
+    ModuleNotFoundError
+        If pyarrow is not installed.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from pyproj import CRS as AnyCRS
+
+    found, crs = _look(rasters)
+    if crs is None:
+        raise CoordinateError("a tile index needs rasters that have a CRS, all of them the same")
+    left, bottom, right, top = zip(*(raster.bounds for raster in found), strict=True)
+    column = {
+        "encoding": "WKB",
+        "geometry_types": ["Polygon"],
+        "crs": AnyCRS.from_user_input(crs.to_wkt()).to_json_dict(),
+        "bbox": [min(left), min(bottom), max(right), max(top)],
+    }
+    geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
+    table = pa.table(
+        {
+            "location": pa.array([str(raster.path.absolute()) for raster in found], pa.string()),
+            "time": pa.array([raster.moment.time for raster in found], pa.timestamp("ms", tz="UTC")),
+            "observed": pa.array([raster.moment.frame is not None for raster in found], pa.bool_()),
+            "geometry": pa.array([_polygon(raster.bounds) for raster in found], pa.binary()),
+        }
+    ).replace_schema_metadata({"geo": json.dumps(geo)})
+    with replacing(path) as beside:
+        pq.write_table(table, beside)
+
+
 def _look(rasters: Sequence[tuple[Path, Moment]]) -> tuple[list[_Raster], CRS | None]:
     import rasterio
 
@@ -128,10 +174,15 @@ def _add_srs(database: sqlite3.Connection, crs: CRS) -> int:
 def _geometry(bounds: Box, srs_id: int) -> bytes:
     """Return a rectangle as a GeoPackage binary: header with envelope, then WKB."""
     left, bottom, right, top = bounds
-    ring = [(left, bottom), (left, top), (right, top), (right, bottom), (left, bottom)]
-    header = struct.pack("<2sBBi4d", b"GP", 0, 0b00000011, srs_id, left, right, bottom, top)
-    polygon = struct.pack("<BII", 1, 3, 1) + struct.pack("<I", len(ring))
-    return header + polygon + b"".join(struct.pack("<2d", *corner) for corner in ring)
+    return struct.pack("<2sBBi4d", b"GP", 0, 0b00000011, srs_id, left, right, bottom, top) + _polygon(bounds)
+
+
+def _polygon(bounds: Box) -> bytes:
+    """Return a rectangle as WKB."""
+    left, bottom, right, top = bounds
+    ring = [(left, bottom), (right, bottom), (right, top), (left, top), (left, bottom)]
+    head = struct.pack("<BII", 1, 3, 1) + struct.pack("<I", len(ring))
+    return head + b"".join(struct.pack("<2d", *corner) for corner in ring)
 
 
 def _time(time: datetime) -> str:

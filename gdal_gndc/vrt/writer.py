@@ -18,7 +18,7 @@ from gdal_gndc.times import format_time
 from gdal_gndc.vrt.document import VRTOptions, layers_of, render, series_layers
 from gdal_gndc.vrt.stac import write_stac
 from gdal_gndc.vrt.template import load_template
-from gdal_gndc.vrt.tile_index import write_tile_index
+from gdal_gndc.vrt.tile_index import write_geoparquet, write_tile_index
 from gdal_gndc.vrt.warped import warped
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 INDEX = "index.json"
 TILE_INDEX = "index.gti.gpkg"
+GEOPARQUET = "index.parquet"
 
 
 class VRTKeywords(TypedDict, total=False):
@@ -84,7 +85,7 @@ def vrt(path: str | os.PathLike[str], t: MomentLike = 0, **options: Unpack[VRTKe
         GDAL then reads zoomed-out windows on the pixels of an overview, a fraction of a pixel off the exact
         place.
     block_size
-        Block side in pixels, or (width, height); 256 by default.
+        Block side in pixels, or (width, height); by default 256, or a size near it that divides the cube's chunks.
 
     Raises
     ------
@@ -146,6 +147,7 @@ def write_vrts(
     series: bool = False,
     relative: bool = False,
     stac: bool = False,
+    geoparquet: bool = False,
     progress: bool = False,
     **options: Unpack[VRTKeywords],
 ) -> list[Path]:
@@ -174,6 +176,8 @@ def write_vrts(
         within it.
     stac
         Whether to write also a STAC item beside each VRT, and ``collection.json``.
+    geoparquet
+        Whether to write the tile index also as ``index.parquet``, which needs pyarrow.
     progress
         Whether to show a progress bar on stderr, if that is a terminal.
     options
@@ -204,7 +208,8 @@ def write_vrts(
         files = [folder / name for name in names]
         if series:
             files += _write_series(dataset, called, folder, stem, moments, chosen)
-    write_index(folder, stem, [called], list(zip(names, moments, strict=True)), stac=stac)
+    pairs = list(zip(names, moments, strict=True))
+    write_index(folder, stem, [called], pairs, stac=stac, geoparquet=geoparquet)
     log.info("wrote %d VRTs of %s to %s", len(files), source, folder)
     return files
 
@@ -250,8 +255,16 @@ def _plain(name: str) -> str:
     return "".join(char if char.isalnum() or char in "-_." else "_" for char in name)
 
 
-def write_index(folder: Path, name: str, cubes: list[str], files: list[tuple[str, Moment]], *, stac: bool) -> None:
-    """Write ``index.json``, the tile index ``index.gti.gpkg`` where the rasters have a place, and STAC."""
+def write_index(
+    folder: Path,
+    name: str,
+    cubes: list[str],
+    files: list[tuple[str, Moment]],
+    *,
+    stac: bool,
+    geoparquet: bool,
+) -> None:
+    """Write ``index.json``, the tile index ``index.gti.gpkg`` where the rasters have a place, GeoParquet and STAC."""
     rasters = [
         {
             "file": file,
@@ -263,7 +276,10 @@ def write_index(folder: Path, name: str, cubes: list[str], files: list[tuple[str
     ]
     index = {"cubes": cubes, "rasters": rasters}
     write_text(folder / INDEX, json.dumps(index, indent=1, ensure_ascii=False) + "\n")
-    write_tile_index(folder / TILE_INDEX, [(folder / file, moment) for file, moment in files])
+    rasters_at = [(folder / file, moment) for file, moment in files]
+    write_tile_index(folder / TILE_INDEX, rasters_at)
+    if geoparquet:
+        write_geoparquet(folder / GEOPARQUET, rasters_at)
     if stac:
         write_stac(folder, name, cubes, files)
 

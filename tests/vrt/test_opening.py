@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -113,3 +115,50 @@ def test_an_own_list_of_modules_is_kept(large: Path) -> None:
     with rasterio.Env(**{VARIABLE: "mine"}), gdal_gndc.open_raster(large, 0) as raster:
         assert np.isfinite(raster.read(1)).all()
         assert rasterio.env.getenv()[VARIABLE] == "mine,gdal_gndc.*"
+
+
+def test_opener(large: Path) -> None:
+    """rasterio's own way to open what GDAL does not know: by the string, or by the path of a cube of one date."""
+    single = Path(__file__).parents[1] / "cases" / "notemporal_t1_block.gndc"
+    with rasterio.open(f"GNDC:{large}:t=2020-02-01:band=LAI", opener=gdal_gndc.opener) as raster:
+        assert (raster.driver, raster.count, raster.descriptions) == ("VRT", 1, ("LAI",))
+        with gdal_gndc.open(large) as dataset:
+            np.testing.assert_array_equal(raster.read(1), dataset.read_at_time("2020-02-01")[..., 1])
+    with rasterio.open(str(single), opener=gdal_gndc.opener) as raster, gdal_gndc.open(single) as dataset:
+        np.testing.assert_array_equal(raster.read(1), dataset.read(0)[..., 0])
+    for name in ("other.tif", f"GNDC:{large}:t=0.msk"):
+        with pytest.raises(FileNotFoundError):
+            gdal_gndc.opener(name)
+    with pytest.raises(TimeError):
+        gdal_gndc.opener(str(large))
+
+
+IMPORT = """
+import sys, time
+import numpy
+started = time.process_time()
+import gdal_gndc
+took = time.process_time() - started
+heavy = {"rasterio", "pyproj", "torch", "affine", "zstandard"}
+print(took, *sorted({name.split(".")[0] for name in sys.modules} & heavy))
+"""
+
+
+def test_import_is_cheap() -> None:
+    """Programs that start a Python for a pixel function wait for this: 50 ms beyond numpy at most."""
+    runs = [
+        subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True).stdout.split()
+        for _ in range(5)
+    ]
+    assert all(run[1:] == [] for run in runs), runs
+    assert min(float(run[0]) for run in runs) < 0.05
+
+
+def test_derivatives_and_indices_without_a_time(large: Path, spectral: Path) -> None:
+    """As the driver: an index of all observations is one raster, a derivative needs a time or a band."""
+    with gdal_gndc.open_raster(f"GNDC:{spectral}:product=ndvi") as raster:
+        assert raster.count == 7
+    with pytest.raises(TimeError):
+        gdal_gndc.open_raster(f"GNDC:{large}:product=dx")
+    with gdal_gndc.open_raster(f"GNDC:{large}:band=LAI:product=dt") as raster:
+        assert raster.count == 7

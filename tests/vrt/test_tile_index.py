@@ -69,3 +69,19 @@ def test_a_cube_without_a_place_has_no_tile_index(tmp_path: Path) -> None:
             new.writestr(name, data)
     files = write_vrts(cube, tmp_path / "out", times=[0])
     assert {file.name for file in (tmp_path / "out").iterdir()} == {files[0].name, "index.json"}
+
+
+def test_geoparquet(large: Path, tmp_path: Path) -> None:
+    """The same rows, for readers of GeoParquet."""
+    geopandas = pytest.importorskip("geopandas")
+    files = write_vrts(large, tmp_path, times=[0, "2020-02-01"], geoparquet=True)
+    frame = geopandas.read_parquet(tmp_path / "index.parquet")
+    assert frame["location"].tolist() == [str(file) for file in files]
+    assert [str(time) for time in frame["time"]] == ["2020-01-03 10:30:00+00:00", "2020-02-01 00:00:00+00:00"]
+    assert frame["observed"].tolist() == [True, False]
+    assert frame.crs.to_epsg() == 32633
+    with gdal_gndc.open(large) as dataset:
+        assert frame.total_bounds.tolist() == list(dataset.bounds)
+    assert frame.geometry.is_valid.all()
+    packaged = geopandas.read_file(tmp_path / "index.gti.gpkg")
+    assert packaged.geometry.geom_equals(frame.geometry).all()

@@ -13,6 +13,7 @@ from numpy.testing import assert_array_equal
 
 import gdal_gndc
 from gdal_gndc.errors import CoordinateError, GNDCError, TimeError
+from gdal_gndc.vrt.document import _dividing
 from gdal_gndc.vrt.writer import write_vrts
 
 CASES = Path(__file__).parents[1] / "cases"
@@ -206,3 +207,12 @@ def test_a_cube_behind_a_url(large: Path, tmp_path: Path) -> None:
             assert_array_equal(raster.read().transpose(1, 2, 0), dataset.read(1))
     finally:
         memory.rm("/vrt-test", recursive=True)
+
+
+@pytest.mark.parametrize(("sides", "block"), [(300, 300), (1000, 250), (509, 509), (100, 256), (2400, 240)])
+def test_blocks_suit_the_chunks(sides: int, block: int) -> None:
+    """Near 256, with the borders of the chunks where these are regular."""
+    regular = {(start, min(start + sides, 3 * sides - 7)) for start in range(0, 3 * sides - 7, sides)}
+    assert _dividing(regular) == block
+    assert _dividing({(0, sides)}) == 256
+    assert _dividing({(0, sides), (sides + 1, 2 * sides)}) == 256
