@@ -62,6 +62,8 @@ class Cube final
         return *m_container;
     }
 
+    /** The value of pixels that no chunk covers. */
+    float Fill() const;
     Moment FrameAt(int64_t index) const;
     /** What a time of the connection string means: a frame index, an observation (within a second, or the day's first),
      *  or a moment between the first and the last observation. Throws Failure. */
@@ -107,7 +109,6 @@ class Cube final
     std::vector<int64_t> Route(const Moment &moment, const std::vector<double> &rows,
                                const std::vector<double> &cols) const;
     int64_t NearestFrame(const Moment &moment, const int64_t *stored) const;
-    float Fill() const;
     bool Observes(const Moment &moment, int32_t band) const;
 
     uint64_t m_id{};

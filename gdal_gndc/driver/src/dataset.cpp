@@ -152,7 +152,8 @@ void Dataset::Evaluate(const Request &request, const std::vector<int> &planes, i
     const Span rows{request.m_yOff * scaleY, request.m_ySize * scaleY, request.m_bufYSize, height};
     const auto read = [&](const std::vector<double> &ys, const std::vector<double> &xs, const Target &part)
     { m_view->Read(ys, xs, planes, part, reading); };
-    Resample(rows, cols, firstRow, rowCount, static_cast<int>(planes.size()), request.m_resampling, read, target);
+    Resample(rows, cols, firstRow, rowCount, static_cast<int>(planes.size()), request.m_resampling, m_view->Fill(),
+             reading.m_threads, read, target);
 }
 
 // Reads of some of the bands are evaluated for all and remembered: the next band costs nothing.

@@ -13,16 +13,30 @@ namespace
 // floats of the finer grid evaluated at once: bounds memory
 constexpr int64_t MOST_FLOATS = 8 << 20;
 
-// Weights of the parts of a sample and its margins, from the first part on.
-std::vector<double> Weights(int parts, int margin, Resampling resampling)
+// A tent over the parts of a sample and its margins, from the first part on.
+std::vector<double> Weights(int parts, int margin)
 {
     std::vector<double> weights;
     for (int i = -margin; i < parts + margin; ++i)
-    {
-        const double away = std::fabs((i + 0.5) / parts - 0.5);  // from the centre, in samples
-        weights.push_back(resampling == Resampling::BILINEAR ? 1.0 - away : 1.0);
-    }
+        weights.push_back(1.0 - std::fabs((i + 0.5) / parts - 0.5));
     return weights;
+}
+
+float Weighted(const float *values, int64_t rowStride, int64_t colStride, const std::vector<double> &weightsY,
+               const std::vector<double> &weightsX)
+{
+    double sum = 0.0;
+    double weight = 0.0;
+    for (size_t i = 0; i < weightsY.size(); ++i)
+        for (size_t j = 0; j < weightsX.size(); ++j)
+        {
+            const float value = values[static_cast<int64_t>(i) * rowStride + static_cast<int64_t>(j) * colStride];
+            if (std::isnan(value))
+                continue;
+            sum += weightsY[i] * weightsX[j] * static_cast<double>(value);
+            weight += weightsY[i] * weightsX[j];
+        }
+    return weight > 0.0 ? static_cast<float>(sum / weight) : std::numeric_limits<float>::quiet_NaN();
 }
 
 }  // namespace
@@ -49,13 +63,13 @@ int Span::Parts(Resampling resampling) const
 {
     if (resampling == Resampling::NEAREST)
         return 1;
+    const int parts = static_cast<int>(gndc_supersamples(m_size, m_count));
     // a tent needs as many parts on either side of the centre
-    const int parts = std::max(1, static_cast<int>(std::ceil(m_size / m_count - 1e-9)));
     return resampling == Resampling::BILINEAR ? parts + parts % 2 : parts;
 }
 
 void Resample(const Span &rows, const Span &cols, int firstRow, int rowCount, int planes, Resampling resampling,
-              const GridReader &read, const Target &target)
+              float fill, int threads, const GridReader &read, const Target &target)
 {
     const int high = rows.Parts(resampling);
     const int wide = cols.Parts(resampling);
@@ -67,39 +81,39 @@ void Resample(const Span &rows, const Span &cols, int firstRow, int rowCount, in
     const bool tent = resampling == Resampling::BILINEAR;
     const int marginY = tent ? high / 2 : 0;
     const int marginX = tent ? wide / 2 : 0;
-    const std::vector<double> weightsY = Weights(high, marginY, resampling);
-    const std::vector<double> weightsX = Weights(wide, marginX, resampling);
+    const std::vector<double> weightsY = Weights(high, marginY);
+    const std::vector<double> weightsX = Weights(wide, marginX);
     const std::vector<double> xs = cols.Centres(0, cols.m_count, wide, marginX);
-    const int64_t fine = static_cast<int64_t>(xs.size());
-    const int most = static_cast<int>(std::clamp<int64_t>(MOST_FLOATS / (fine * planes * high), 1, rowCount));
+    const int64_t line = static_cast<int64_t>(xs.size()) * planes;
+    const int most = static_cast<int>(std::clamp<int64_t>(MOST_FLOATS / (line * high), 1, rowCount));
     std::vector<float> values;
     for (int row = 0; row < rowCount; row += most)
     {
         const int count = std::min(most, rowCount - row);
         const std::vector<double> ys = rows.Centres(firstRow + row, count, high, marginY);
-        const int64_t area = static_cast<int64_t>(ys.size()) * fine;
-        values.resize(static_cast<size_t>(area * planes));
-        read(ys, xs, {values.data(), fine, 1, area});
-        for (int plane = 0; plane < planes; ++plane)
+        values.resize(ys.size() * static_cast<size_t>(line));
+        read(ys, xs, {values.data(), line, planes, 1});
+        const Target part{target.m_out + row * target.m_rowStride, target.m_rowStride, target.m_colStride,
+                          target.m_bandStride};
+        if (tent)
+        {
             for (int y = 0; y < count; ++y)
                 for (int x = 0; x < cols.m_count; ++x)
-                {
-                    double sum = 0.0;
-                    double weight = 0.0;
-                    for (size_t i = 0; i < weightsY.size(); ++i)
-                    {
-                        const float *const at = values.data() + plane * area +
-                                                (int64_t{y} * high + static_cast<int64_t>(i)) * fine + int64_t{x} * wide;
-                        for (size_t j = 0; j < weightsX.size(); ++j)
-                            if (!std::isnan(at[j]))
-                            {
-                                sum += weightsY[i] * weightsX[j] * static_cast<double>(at[j]);
-                                weight += weightsY[i] * weightsX[j];
-                            }
-                    }
-                    target.m_out[(row + y) * target.m_rowStride + x * target.m_colStride + plane * target.m_bandStride] =
-                        weight > 0.0 ? static_cast<float>(sum / weight) : std::numeric_limits<float>::quiet_NaN();
-                }
+                    for (int plane = 0; plane < planes; ++plane)
+                        part.m_out[y * part.m_rowStride + x * part.m_colStride + plane * part.m_bandStride] =
+                            Weighted(values.data() + int64_t{y} * high * line + (int64_t{x} * wide) * planes + plane, line,
+                                     planes, weightsY, weightsX);
+            continue;
+        }
+        gndc_grid grid = {};
+        grid.n_rows = count;
+        grid.n_cols = cols.m_count;
+        grid.n_bands = planes;
+        grid.out = part.m_out;
+        grid.row_stride = part.m_rowStride;
+        grid.col_stride = part.m_colStride;
+        grid.band_stride = part.m_bandStride;
+        gndc_average(&grid, values.data(), high, wide, fill, threads);
     }
 }
 

@@ -19,7 +19,7 @@ struct Span
 
     /** Positions of the centres of some of the samples, each split into `parts`; `margin` parts beside them too. */
     std::vector<double> Centres(int first, int count, int parts, int margin) const;
-    /** Pixels of the cube a sample is wide, rounded up: what it is split into. */
+    /** What a sample is split into: by the core's rule, for a tent rounded up to an even number. */
     int Parts(Resampling resampling) const;
 };
 
@@ -27,9 +27,10 @@ struct Span
 using GridReader =
     std::function<void(const std::vector<double> &rows, const std::vector<double> &cols, const Target &target)>;
 
-/** Fills `target` with samples rows.first..+count by cols: at their centres, or means as `resampling` says. Parts without
- *  data take no part; a sample without any is NaN. */
+/** Fills `target` with samples rows.first..+count by cols: at their centres, or means as `resampling` says: those of
+ *  gndc_average(), the SDK's, or weighted by a tent that reaches half a sample further. `fill` is what gndc_average() takes
+ *  for no chunk. */
 void Resample(const Span &rows, const Span &cols, int firstRow, int rowCount, int planes, Resampling resampling,
-              const GridReader &read, const Target &target);
+              float fill, int threads, const GridReader &read, const Target &target);
 
 }  // namespace gndc_driver

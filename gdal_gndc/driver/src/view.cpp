@@ -1,5 +1,6 @@
 #include "view.h"
 
+#include <limits>
 #include <numeric>
 
 #include "cpl_string.h"
@@ -56,6 +57,11 @@ int32_t View::BandIndexOf(int plane) const
 const Band *View::BandOf(int plane) const
 {
     return m_product ? nullptr : &m_cube->GetMeta().m_bands[static_cast<size_t>(BandIndexOf(plane))];
+}
+
+float View::Fill() const
+{
+    return m_product || m_derivative ? std::numeric_limits<float>::quiet_NaN() : m_cube->Fill();
 }
 
 void View::Read(const std::vector<double> &rows, const std::vector<double> &cols, const std::vector<int> &planes,

@@ -58,6 +58,9 @@ class View final
         return m_product;
     }
 
+    /** What stands where no chunk is. */
+    float Fill() const;
+
     const std::optional<Derivative> &GetDerivative() const
     {
         return m_derivative;
