@@ -39,7 +39,7 @@ def gndc_driver():
     assert metadata["DMD_CONNECTION_PREFIX"] == "GNDC:"
     for capability in ("DCAP_OPEN", "DCAP_RASTER", "DCAP_MULTIDIM_RASTER", "DCAP_VIRTUALIO", "DMD_SUBDATASETS"):
         assert metadata[capability] == "YES", capability
-    for option in ("T", "BANDS", "BAND", "EVERY", "PRODUCT", "NUM_THREADS", "RESAMPLING", "MASK"):
+    for option in ("T", "BANDS", "BAND", "EVERY", "PRODUCT", "NUM_THREADS", "RESAMPLING", "MASK", "PRECISION"):
         assert f"<Option name='{option}'" in metadata["DMD_OPENOPTIONLIST"], option
     assert "DCAP_CREATE" not in metadata
 

@@ -154,3 +154,21 @@ def test_location(gdal: Gdal) -> None:
     with gdal_gndc.open(CUBE) as dataset:
         expected = dataset.pixel_series(34, 12)[:, 2]
     np.testing.assert_allclose([float(line) for line in done.stdout.split()], expected, rtol=1e-6)
+
+
+def test_times_outside_clamped(osgeo: Gdal, tmp_path: Path) -> None:
+    jobs = [
+        {"name": f"GNDC:{CUBE}:t={t}", "options": {"EXTRAPOLATE": "CLAMP"}}
+        for t in ("1999-01-01", "2020-05-01", "2031-01-01")
+    ]
+    arrays = osgeo.reads(jobs, tmp_path)
+    with gdal_gndc.open(CUBE) as dataset:
+        for t, got in zip(("1999-01-01", "2020-05-01", "2031-01-01"), arrays, strict=True):
+            expected = dataset.read_at_time(t, extrapolate="clamp")
+            np.testing.assert_array_equal(np.moveaxis(got, 0, -1), expected)
+    assert time_of(osgeo, str(CUBE), "-oo", "T=2031-01-01", "-oo", "EXTRAPOLATE=CLAMP") == (
+        "2020-12-28T10:30:30Z",
+        "YES",
+    )
+    done = osgeo.run("gdalinfo", f"GNDC:{CUBE}:t=0", "-oo", "PRECISION=FAST")
+    assert "expected one of FLOAT32" in done.stderr

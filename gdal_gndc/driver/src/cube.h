@@ -66,8 +66,9 @@ class Cube final
     float Fill() const;
     Moment FrameAt(int64_t index) const;
     /** What a time of the connection string means: a frame index, an observation (within a second, or the day's first),
-     *  or a moment between the first and the last observation. Throws Failure. */
-    Moment Resolve(const std::string &text) const;
+     *  or a moment between the first and the last observation; with `clamp` the nearest of these two for a time beyond.
+     *  Throws Failure. */
+    Moment Resolve(const std::string &text, bool clamp = false) const;
     /** The observation within a second of a time, or the moment between observations. Throws Failure. */
     Moment At(int64_t micros) const;
     int64_t ObservedAt(int64_t micros) const;

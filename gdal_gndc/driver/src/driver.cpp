@@ -31,6 +31,10 @@ constexpr const char *OPEN_OPTIONS =
     "<Option name='RESAMPLING' type='string-select' description='What a pixel of a smaller raster is: the field at its "
     "centre, or a mean over the pixel from a finer grid' default='NEAREST'><Value>NEAREST</Value><Value>AVERAGE</Value>"
     "<Value>BILINEAR</Value></Option>"
+    "<Option name='EXTRAPOLATE' type='string-select' description='What a time of T outside the cube is: an error, or the "
+    "nearest end' default='ERROR'><Value>ERROR</Value><Value>CLAMP</Value></Option>"
+    "<Option name='PRECISION' type='string-select' description='Of the evaluation' default='FLOAT32'>"
+    "<Value>FLOAT32</Value></Option>"
     "<Option name='NUM_THREADS' type='string' description='Threads of an evaluation, or ALL_CPUS' default='ALL_CPUS'/>"
     "</OpenOptionList>";
 

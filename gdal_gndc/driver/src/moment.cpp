@@ -24,7 +24,7 @@ bool IsIndex(const std::string &text)
 
 }  // namespace
 
-Moment Cube::Resolve(const std::string &given) const
+Moment Cube::Resolve(const std::string &given, bool clamp) const
 {
     const std::string text = CPLString(given).Trim();
     return In(Path(),
@@ -52,6 +52,13 @@ Moment Cube::Resolve(const std::string &given) const
                               first = static_cast<int64_t>(i);
                       if (first >= 0)
                           return FrameAt(first);
+                  }
+                  if (clamp && !m_meta.m_times.empty())
+                  {
+                      const std::vector<int64_t> &times = m_meta.m_times;
+                      const auto [low, high] = std::minmax_element(times.begin(), times.end());
+                      if (time.m_micros < *low || time.m_micros > *high)
+                          return FrameAt((time.m_micros < *low ? low : high) - times.begin());
                   }
                   return At(time.m_micros);
               });

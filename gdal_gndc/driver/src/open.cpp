@@ -103,7 +103,7 @@ std::unique_ptr<Dataset> Dataset::OpenConnection(const Connection &connection, c
     if (band && bands)
         Fail("%s: found band and BANDS, expected one of them", path);
     const std::vector<Moment> moments =
-        time ? std::vector<Moment>{cube->Resolve(*time)} : MomentsOf(connection, *cube);
+        time ? std::vector<Moment>{cube->Resolve(*time, reading.m_clamp)} : MomentsOf(connection, *cube);
     const bool many = !time && moments.size() > 1;
     const std::optional<Derivative> derivative = product ? Derivative::Find(*product) : std::nullopt;
     if (product && !derivative)
@@ -133,7 +133,7 @@ std::unique_ptr<Dataset> Dataset::OpenGroup(const Connection &connection, const 
             Fail("%s: found %s, expected none: every band is an array of the group", connection.m_path.c_str(), key);
     const std::string *time = connection.Find("t");
     const std::vector<Moment> moments =
-        time ? std::vector<Moment>{cube->Resolve(*time)} : MomentsOf(connection, *cube);
+        time ? std::vector<Moment>{cube->Resolve(*time, reading.m_clamp)} : MomentsOf(connection, *cube);
     const char *const arrays = CSLFetchNameValueDef(options, "ARRAYS", "BANDS");
     if (!EQUAL(arrays, "BANDS") && !EQUAL(arrays, "ONE"))
         Fail("%s: found ARRAYS=%s, expected BANDS or ONE", connection.m_path.c_str(), Shown(arrays).c_str());

@@ -59,6 +59,9 @@ Reading ReadingOf(const char *const *options)
                                                {"AVERAGE", Resampling::AVERAGE},
                                                {"BILINEAR", Resampling::BILINEAR}},
                                               Resampling::NEAREST);
+    reading.m_clamp = Choice<bool>(options, "EXTRAPOLATE", {{"ERROR", false}, {"CLAMP", true}}, false);
+    // the core has one precision so far; a script that asks for another is told
+    Choice<bool>(options, "PRECISION", {{"FLOAT32", true}}, true);
     return reading;
 }
 

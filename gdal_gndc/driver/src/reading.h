@@ -25,9 +25,10 @@ struct Reading
     int m_threads{};  // 0: all
     MaskMode m_mask{MaskMode::NODATA};
     Resampling m_resampling{Resampling::NEAREST};
+    bool m_clamp{};  // a time outside the cube is the nearest end of it
 };
 
-/** The reading that open options ask for: NUM_THREADS, MASK, RESAMPLING, PRECISION. Throws Failure. */
+/** The reading that open options ask for: NUM_THREADS, MASK, RESAMPLING, EXTRAPOLATE, PRECISION. Throws Failure. */
 Reading ReadingOf(const char *const *options);
 
 }  // namespace gndc_driver
