@@ -20,6 +20,8 @@ COMMANDS = {
     "derivative": "Spatial or temporal derivatives as GeoTIFFs.",
     "stac": "A STAC Item of a cube.",
     "vrt": "Write VRTs that every GDAL with Python reads.",
+    "qgis": "Write a QGIS project of a cube.",
+    "qgis-plugin": "The plugin for QGIS, as a zip.",
     "driver": "Install the GDAL driver, find it, set the environment.",
     "catalog": "Index and query many cubes.",
 }
@@ -30,13 +32,13 @@ class LazyGroup(Command, click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands whose module is there."""
-        return [name for name in COMMANDS if importlib.util.find_spec(f"gdal_gndc.cli.{name}") is not None]
+        return [name for name in COMMANDS if importlib.util.find_spec(_module(name)) is not None]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command, or None if there is none of this name."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        module = importlib.import_module(f"gdal_gndc.cli.{cmd_name}")
+        module = importlib.import_module(_module(cmd_name))
         named = (getattr(module, name, None) for name in ("command", "main", cmd_name))
         return next((found for found in named if isinstance(found, click.Command)), None)
 
@@ -44,6 +46,10 @@ class LazyGroup(Command, click.Group):
         """Write the list of commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
+
+
+def _module(name: str) -> str:
+    return f"gdal_gndc.cli.{name.replace('-', '_')}"
 
 
 @click.group(
