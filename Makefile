@@ -5,7 +5,7 @@
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
-PACKAGES := g++ cmake python3-dev python3-venv libpython3-dev gdal-bin libgdal-dev python3-gdal python3-rasterio
+PACKAGES := g++ cmake python3-dev python3-venv libpython3-dev gdal-bin libgdal-dev python3-gdal python3-rasterio python3-qgis
 VENV := .venv
 TEST_VENV := .venv-test
 BIN := $(TEST_VENV)/bin

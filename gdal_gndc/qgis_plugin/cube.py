@@ -16,7 +16,7 @@ from .stretch import chosen, limits, shape_of
 from .style import Style
 
 INDICES = ("ndvi", "evi", "ndwi", "ndmi")
-# The three colours: nanometres, as STAC's electro-optical extension bounds its common names, and the names of Sentinel-2
+# The three colours: nanometres, as STAC's electro-optical extension bounds its common names, names of Sentinel-2
 # (beside its B08 or B8A), and MODIS' reflectances.
 _COLOURS = {
     "red": ((600, 690), "b04", ("sur_refl_b01", "nadir_reflectance_band1")),
@@ -179,7 +179,7 @@ class Cube:
 
 NO_DRIVER = (
     "QGIS's GDAL has no driver for .gndc files. In a shell, type: gndc driver install, and start QGIS with "
-    'eval "$(gndc driver env)"; env -u PYTHONPATH qgis. Or install it for every program: gndc driver install --system'
+    'eval "$(gndc driver env)"; qgis. Or install it for every program: gndc driver install --system'
 )
 
 

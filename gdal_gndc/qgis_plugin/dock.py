@@ -70,6 +70,7 @@ class CubeDock(QDockWidget):
         self.tool.canvasClicked.connect(self._clicked)
         self.tool.deactivated.connect(lambda: self.pick.setChecked(False))
         self.canvas.temporalRangeChanged.connect(self._follow)
+        QgsProject.instance().layersWillBeRemoved.connect(self._leaves)
 
     def add(self, path: str = "") -> None:
         """Add the cube at ``path``, or one that the user chooses, as a layer that the panel moves from now on."""
@@ -90,7 +91,6 @@ class CubeDock(QDockWidget):
             return
         self._forget()
         self.cube, self.layer = cube, layer
-        layer.willBeDeleted.connect(self._forget)
         with QSignalBlocker(self.view):
             self.view.clear()
             for title, view in views:
@@ -118,6 +118,7 @@ class CubeDock(QDockWidget):
     def release(self) -> None:
         """Take the panel's hands off the map."""
         self.canvas.temporalRangeChanged.disconnect(self._follow)
+        QgsProject.instance().layersWillBeRemoved.disconnect(self._leaves)
         self.canvas.unsetMapTool(self.tool)
         self._forget()
 
@@ -156,10 +157,12 @@ class CubeDock(QDockWidget):
         column.addWidget(self.plot, 1)
         self.setWidget(body)
 
+    def _leaves(self, layers: list[str]) -> None:
+        if self.layer is not None and self.layer.id() in layers:
+            self._forget()
+
     def _forget(self) -> None:
         """Let go of the cube: its layer is on its way out, or another comes."""
-        if self.layer is not None:
-            self.layer.willBeDeleted.disconnect(self._forget)
         self.cube = self.layer = self.time = self._place = None
         with QSignalBlocker(self.slider):
             self.slider.setEnabled(False)
