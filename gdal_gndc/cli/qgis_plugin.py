@@ -10,7 +10,7 @@ import click
 from gdal_gndc.cli.base import Command
 
 
-@click.group("qgis-plugin", cls=type("Group", (Command, click.Group), {}), epilog="Example: gndc qgis-plugin build")
+@click.group("qgis-plugin", epilog="Example: gndc qgis-plugin build")
 def command() -> None:
     """The plugin for QGIS: a slider over a cube's times, and the series of a pixel at a click."""
 
