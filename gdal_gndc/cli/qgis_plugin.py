@@ -7,8 +7,6 @@ from pathlib import Path
 
 import click
 
-from gdal_gndc.cli.base import Command
-
 
 @click.group("qgis-plugin", epilog="Example: gndc qgis-plugin build")
 def command() -> None:

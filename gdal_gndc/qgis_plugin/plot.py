@@ -12,6 +12,7 @@ from qgis.PyQt.QtWidgets import QWidget
 _MARGIN = (52, 24, 12, 26)  # left, top, right, bottom
 _TICKS = 5
 _DOT = 2.2
+_LINE = 130
 _REACH = 8.0
 Series = list[tuple[str, list[int], Any]]
 
@@ -76,7 +77,9 @@ class SeriesPlot(QWidget):
             painter.setPen(QPen(ink, 1, Qt.PenStyle.DashLine))
             painter.drawLine(QPointF(x, area.top()), QPointF(x, area.bottom()))
         for i, (_, times, values) in enumerate(self.lines):
-            painter.setPen(QPen(QColor(self.colours[i]), 1.3))
+            colour = QColor(self.colours[i])
+            colour.setAlpha(_LINE)
+            painter.setPen(QPen(colour, 1.2))
             for run in _runs(times, values):
                 painter.drawPolyline(QPolygonF([self._place(t, v, bounds) for t, v in run]))
         for i, (_, times, values) in enumerate(self.dots):
@@ -123,8 +126,8 @@ class SeriesPlot(QWidget):
             painter.drawText(QPointF(area.left() - 6 - metrics.horizontalAdvance(text), y + 4), text)
         days = (last - first) / 86400000
         form = "yyyy-MM-dd" if days > 5 else "dd HH:mm"
-        width = metrics.horizontalAdvance(form) + 18
-        count = max(1, min(_TICKS, int(area.width() // width)))
+        # the first and the last text reach beyond the axes by half their width
+        count = max(1, min(_TICKS, int(area.width() // (metrics.horizontalAdvance(form.upper()) + 10)) - 1))
         for k in range(count + 1):
             time = first + (last - first) * k // count
             x = self._place(time, low, bounds).x()
