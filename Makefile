@@ -5,7 +5,7 @@
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
-PACKAGES := g++ cmake python3-dev python3-venv libpython3-dev gdal-bin libgdal-dev python3-gdal python3-rasterio python3-qgis
+PACKAGES := g++ cmake python3-dev python3-venv libpython3-dev gdal-bin libgdal-dev python3-gdal python3-rasterio
 VENV := .venv
 TEST_VENV := .venv-test
 BIN := $(TEST_VENV)/bin
@@ -25,6 +25,7 @@ demo: system
 	@$(VENV)/bin/pip install -q --disable-pip-version-check ".[docs]"
 	@$(VENV)/bin/python docs/demo.py
 
+test: PACKAGES += python3-qgis
 test: system
 	rm -rf $(TEST_VENV)
 	$(PYTHON) -m venv $(TEST_VENV)

@@ -59,7 +59,7 @@ def look_of(
         shown = band_indices(dataset, bands)
     if len(shown) not in (1, 3):
         raise CoordinateError(f"found {len(shown)} bands to show, expected one, or three for red, green and blue")
-    return Style(tuple(band + 1 for band in shown), limits(_sample(dataset, sampled, shown)))
+    return Style(tuple(band + 1 for band in shown), limits(_sample(dataset, sampled, shown), natural=bands is None))
 
 
 def _sample(dataset: GNDCDataset, moments: Sequence[Moment], bands: list[int]) -> np.ndarray:

@@ -106,7 +106,7 @@ class Cube:
             else:
                 bands = (self.bands.index(view) + 1,)
             sample = [self._view(i, bands, product) for i in chosen(self.frames)]
-            self._limits[view] = Style(bands, limits(np.stack(sample), product), product)
+            self._limits[view] = Style(bands, limits(np.stack(sample), product, view == "rgb"), product)
         return self._limits[view]
 
     def series(self, view: str, x: float, y: float, between: bool) -> list[tuple[str, list[int], Any]] | None:

@@ -47,11 +47,12 @@ class SeriesPlot(QWidget):
     def bounds(self) -> tuple[int, int, float, float] | None:
         """Return (first time, last time, lowest value, highest value) of what is shown; None without values."""
         times = [time for _, of, _ in self.dots + self.lines for time in of]
-        values = [float(v) for _, _, of in self.dots + self.lines for v in of if math.isfinite(v)]
+        # an index may have spikes between its observations, where both its bands are near 0: they run out of the plot
+        values = [float(v) for _, _, of in self.dots or self.lines for v in of if math.isfinite(v)]
         if not values:
             return None
         first, last, low, high = min(times), max(times), min(values), max(values)
-        pad = 0.05 * (high - low) or 0.5
+        pad = 0.1 * (high - low) or 0.5
         return first, max(last, first + 1), low - pad, high + pad
 
     def paintEvent(self, event: Any) -> None:

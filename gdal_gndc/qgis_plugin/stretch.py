@@ -15,7 +15,7 @@ _CUT = (2, 98)
 _UNKNOWN = (0.0, 1.0)
 
 
-def limits(sample: Any, product: str = "") -> tuple[Limits, ...]:
+def limits(sample: Any, product: str = "", natural: bool = False) -> tuple[Limits, ...]:
     """Return the 2nd and 98th percentile of each band.
 
     Parameters
@@ -24,9 +24,11 @@ def limits(sample: Any, product: str = "") -> tuple[Limits, ...]:
         (T, H, W, C) values, NaN where there is none.
     product
         The index that the band is; those whose sign has a meaning get limits of equal size around 0.
+    natural
+        Whether three bands are red, green and blue light, which get one range, so that green looks green.
 
-    One band's range is that of all its values, so that a place can be followed through the year. Three bands are red,
-    green and blue, in most cubes with clouds, beside which the land would be nearly black. Their range is that of a
+    One band's range is that of all its values, so that a place can be followed through the year. Three bands are a
+    colour picture, in most cubes with clouds, beside which the land would be nearly black. Their range is that of a
     usual clear date: of each date's percentiles, over the darker half of the dates, the lower quartile of the low ends
     and the median of the high ones.
     """
@@ -36,6 +38,8 @@ def limits(sample: Any, product: str = "") -> tuple[Limits, ...]:
         seen = [date for date in values if np.isfinite(date).any()]
         clear = sorted(seen, key=np.nanmean)[: (len(seen) + 1) // 2]
         found = [_usual([_cut(date[..., i]) for date in clear]) for i in range(3)]
+        if natural:
+            found = [(min(low for low, _ in found), max(high for _, high in found))] * 3
     else:
         found = [_cut(band) or _UNKNOWN for band in bands]
     if product in CENTRED:

@@ -217,6 +217,11 @@ def test_the_stretch_sees_land_below_clouds() -> None:
     for low, high in limits(land):
         assert 0.02 <= low < 0.04
         assert 0.18 < high <= 1.2
+    land[..., 2] *= 0.5
+    one, *others = limits(land, natural=True)
+    assert others == [one, one]
+    assert one[0] < 0.02
+    assert one[1] > 0.18
     [(low, high)] = limits(land[:, ..., :1])
     assert high > 1
     [(low, high)] = limits(np.linspace(-0.1, 0.6, 1000).reshape(10, 10, 10, 1), "ndmi")
