@@ -22,7 +22,10 @@ print(ds.crs, ds.transform, ds.bounds, ds.resolution)
 print(ds.timestamps[0], ds.timestamps[-1])
 print(ds.band_names, ds.band_wavelengths, ds.nodata, ds.has_mask, ds.has_residuals)
 
+print(ds.meta["format"], sorted(ds.metrics())[:2])
+
 first = ds.read(0)
+assert np.array_equal(ds.read(-1), ds.read(ds.n_timestamps - 1))
 by_date = ds.read("2018-06-30")
 by_datetime = ds.read(datetime(2018, 6, 30))
 assert first.shape == by_date.shape == (ds.height, ds.width, ds.n_bands)
@@ -35,6 +38,9 @@ assert ds.read(0, out_shape=(16, 16)).shape == (16, 16, 10)
 between = ds.read_at_time("2018-06-17T12:00:00")
 assert between.shape == (64, 64, 10)
 min_x, min_y, max_x, max_y = ds.bounds
+box = (min_x + 100, min_y + 100, min_x + 300, min_y + 200)
+assert np.array_equal(ds.read(3, bbox=box), ds.read_region(box, t=3))
+assert ds.read_at_time("2018-06-17T12:00:00", bands=[6], window=(10, 20, 30, 15)).shape == (15, 30, 1)
 region = ds.read_region((min_x + 100, min_y + 100, min_x + 300, min_y + 200), t=3)
 assert region.shape == (10, 20, 10)
 
@@ -52,9 +58,13 @@ assert np.array_equal(ndvi, gndc.compute_ndvi(that_day[..., 2], that_day[..., 6]
 evi, ndwi, ndmi = ds.evi("2018-06-30"), ds.ndwi("2018-06-30"), ds.ndmi("2018-06-30")
 assert evi.shape == ndwi.shape == ndmi.shape == (64, 64)
 assert np.array_equal(evi, gndc.compute_evi(red=that_day[..., 2], nir=that_day[..., 6], blue=that_day[..., 0]))
+assert np.array_equal(ndwi, gndc.compute_ndwi(that_day[..., 1], that_day[..., 6]))
+assert np.array_equal(ndmi, gndc.compute_ndmi(that_day[..., 6], that_day[..., 8]))
 
 dx, dy = ds.gradient("2018-06-30")
 assert dx.shape == dy.shape == (64, 64, 10)
+assert np.array_equal(ds.gradient("2018-06-30", mode="dx"), dx)
+assert np.array_equal(ds.gradient("2018-06-30", mode="dy"), dy)
 slope = ds.gradient("2018-06-30", mode="mag")
 direction = ds.gradient("2018-06-30", mode="dir")
 assert slope.min() >= 0 and np.nanmax(np.abs(direction)) <= np.pi
@@ -73,7 +83,12 @@ if xarray:
     assert dict(cube.sizes) == {{"time": 118, "y": 64, "x": 64}}
     assert np.array_equal(cube["B08"].isel(time=3), ds.read(3)[..., 6])
     cube.close()
+    days = ds.to_xarray(times=["2018-06-30", "2018-07-06"])
+    assert days["B08"].shape == (2, 64, 64)
+    days.close()
 ds.close()
+with gndc.open("cube.gndc", device="cpu", backend="auto") as again:
+    assert again.shape == (118, 64, 64, 10)
 
 reader = gndc.GNDCReader(backend="auto", device="cpu")
 reader.load("cube.gndc")
