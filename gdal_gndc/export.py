@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gdal_gndc.atomic import sweep
+from gdal_gndc.errors import GNDCError
 from gdal_gndc.geotiff import Compression, Format, GeoTIFF, Window
 from gdal_gndc.packing import FileType, Numbers, packing_of
 from gdal_gndc.parallel import job_count, run_all
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Resampling = Literal["nearest", "average"]
+
 # values that all files being written hold together
 _BYTES = 64 << 20
 
@@ -45,6 +48,8 @@ class RasterOptions(TypedDict, total=False):
         (min_x, min_y, max_x, max_y) in the cube's CRS, widened to the pixels it touches.
     resolution
         Pixel size in CRS units, or (x, y): the field is evaluated at the centres of such pixels. By default the cube's.
+    resampling
+        ``nearest``: the field at the centre of each pixel; ``average``: the mean of the cube's pixels that it covers.
     dtype, scale, offset, nodata
         ``float32`` with NaN, or an integer type: see `gdal_gndc.packing.packing_of`.
     format, compress, overviews
@@ -54,6 +59,7 @@ class RasterOptions(TypedDict, total=False):
     bands: Sequence[int | str] | None
     bbox: Box | None
     resolution: float | tuple[float, float] | None
+    resampling: Resampling
     dtype: FileType
     scale: Numbers
     offset: Numbers
@@ -174,9 +180,10 @@ def prepare(
     )
     names = tuple(dataset.band_names[band] for band in indices)
     units = tuple(dataset.bands_meta[band].unit for band in indices)
+    resampling = checked_resampling(options.pop("resampling", "nearest"))
     share = _BYTES // job_count(jobs)
     writer = GeoTIFF(grid, dataset.crs, names, units, packing, block_bytes=share, **options)
-    return writer, partial(_read, dataset, indices, *positions(grid))
+    return writer, partial(read_block, dataset, indices, grid, resampling)
 
 
 def positions(grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -203,16 +210,39 @@ def source_of(dataset: GNDCDataset) -> str:
     return f"{path.name} {status.st_size} {status.st_mtime_ns}"
 
 
-def _read(
+def read_block(
     dataset: GNDCDataset,
     bands: Sequence[int],
-    rows: NDArray[np.float64],
-    cols: NDArray[np.float64],
+    grid: Grid,
+    resampling: Resampling,
     moment: Moment,
     window: Window,
 ) -> NDArray[np.float32]:
+    """Read a window of a grid at a moment: (height, width, C)."""
     left, top, width, height = window
+    if resampling == "average":
+        x, y, size_x, size_y = grid.window
+        step_x, step_y = size_x / grid.width, size_y / grid.height
+        x, y = x + left * step_x, y + top * step_y
+        part = (x, y, min(width * step_x, dataset.width - x), min(height * step_y, dataset.height - y))
+        return dataset.read_moment(
+            moment, bands=list(bands), window=part, out_shape=(height, width), resampling="average"
+        )
+    rows, cols = positions(grid)
     out = np.empty((height, width, len(bands)), np.float32)
-    part = np.ascontiguousarray(rows[top : top + height]), np.ascontiguousarray(cols[left : left + width])
-    dataset.cube.read_grid(moment, *part, bands, out)
+    there = np.ascontiguousarray(rows[top : top + height]), np.ascontiguousarray(cols[left : left + width])
+    dataset.cube.read_grid(moment, *there, bands, out)
     return out
+
+
+def checked_resampling(resampling: str) -> Resampling:
+    """Return what `GNDCDataset.read` knows, before a file is begun.
+
+    Raises
+    ------
+    GNDCError
+        If it is something else.
+    """
+    if resampling not in get_args(Resampling):
+        raise GNDCError(f"resampling is {resampling!r}; expected nearest or average")
+    return cast("Resampling", resampling)

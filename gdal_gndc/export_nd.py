@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 import gdal_gndc
 from gdal_gndc.atomic import replacing
-from gdal_gndc.export import positions, source_of
+from gdal_gndc.export import Resampling, checked_resampling, read_block, source_of
 from gdal_gndc.geozarr import geozarr_attributes
 from gdal_gndc.journal import Journal
 from gdal_gndc.packing import FileType, Numbers, Packing, packing_of
@@ -59,7 +59,7 @@ class CubeOptions(TypedDict, total=False):
     ----------
     times, every, start, end
         Which moments, as in `gdal_gndc.selection.select_moments`; all observations by default.
-    bands, bbox, resolution, dtype, scale, offset, nodata
+    bands, bbox, resolution, resampling, dtype, scale, offset, nodata
         As in `gdal_gndc.export.RasterOptions`. Integers are packed by ``scale_factor`` and ``add_offset``.
     progress
         Whether to show a progress bar on stderr, if that is a terminal; it is shown by default.
@@ -74,6 +74,7 @@ class CubeOptions(TypedDict, total=False):
     bands: Sequence[int | str] | None
     bbox: Box | None
     resolution: float | tuple[float, float] | None
+    resampling: Resampling
     dtype: FileType
     scale: Numbers
     offset: Numbers
@@ -200,6 +201,7 @@ class _Work:
     moments: Sequence[Moment]
     bands: Sequence[int]
     grid: Grid
+    resampling: Resampling
     packing: Packing
     progress: bool
     jobs: int | None
@@ -239,18 +241,16 @@ class _Work:
     def values(self, block: Block) -> list[NDArray[Any]]:
         """Decode a block: the numbers of each band, (rows, cols)."""
         k, y0, y1, x0, x1 = block
-        rows, cols = positions(self.grid)
-        out = np.empty((len(self.bands), y1 - y0, x1 - x0), np.float32)
-        part = np.ascontiguousarray(rows[y0:y1]), np.ascontiguousarray(cols[x0:x1])
-        self.dataset.cube.read_grid(self.moments[k], *part, self.bands, np.moveaxis(out, 0, -1))
-        return [self.packing.pack(values, i) for i, values in enumerate(out)]
+        window = (x0, y0, x1 - x0, y1 - y0)
+        out = read_block(self.dataset, self.bands, self.grid, self.resampling, self.moments[k], window)
+        return [self.packing.pack(out[..., i], i) for i in range(len(self.bands))]
 
     @property
     def signature(self) -> str:
         """What an interrupted export must share with this one to be gone on with."""
         said = [
             gdal_gndc.__version__, source_of(self.dataset), self.names, [repr(m) for m in self.moments],
-            repr(self.grid), repr(self.packing), self.blocks()[:2],
+            repr(self.grid), self.resampling, repr(self.packing), self.blocks()[:2],
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
@@ -271,6 +271,7 @@ def _prepared(
     bands: Sequence[int | str] | None = None,
     bbox: Box | None = None,
     resolution: float | tuple[float, float] | None = None,
+    resampling: Resampling = "nearest",
     dtype: FileType = "float32",
     scale: Numbers = None,
     offset: Numbers = None,
@@ -307,7 +308,7 @@ def _prepared(
     }
     observed = np.array([moment.frame is not None for moment in moments], np.int8)
     described = data.assign_coords(observed=("time", observed, flags))
-    return _Work(dataset, described, moments, indices, grid, packing, progress, jobs)
+    return _Work(dataset, described, moments, indices, grid, checked_resampling(resampling), packing, progress, jobs)
 
 
 class _partial:

@@ -185,6 +185,28 @@ def test_a_part_at_another_resolution(real_cube: Path, tmp_path: Path) -> None:
             np.testing.assert_allclose(raster.read(1), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["tif", "nc"])
+def test_means_of_coarse_pixels(real_cube: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setattr(geotiff, "_TILE", 16)
+    monkeypatch.setattr(export, "_BYTES", 1)
+    with gdal_gndc.open(real_cube) as dataset:
+        expected = dataset.read(3, "B08", window=(0, 0, 64, 64)).reshape(32, 2, 32, 2).mean(axis=(1, 3))
+        if kind == "tif":
+            path = dataset.to_tif(tmp_path / "x.tif", 3, bands=["B08"], resolution=20, resampling="average")
+            with rasterio.open(path) as raster:
+                assert raster.block_shapes == [(16, 16)]
+                found = raster.read(1)
+        else:
+            xarray = pytest.importorskip("xarray")
+            options = {"bands": ["B08"], "resolution": 20, "resampling": "average", "progress": False}
+            path = dataset.to_netcdf(tmp_path / "x.nc", times=[3], **options)
+            with xarray.open_dataset(path, engine="h5netcdf") as data:
+                found = data["B08"].values[0]
+        with pytest.raises(GNDCError, match="resampling is 'cubic'"):
+            dataset.to_tif(tmp_path / "y.tif", resampling="cubic")  # type: ignore[arg-type]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_the_number_of_jobs_makes_no_difference(real_cube: Path, tmp_path: Path) -> None:
     with gdal_gndc.open(real_cube) as dataset:
         for jobs in (1, 5):

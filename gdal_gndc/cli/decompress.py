@@ -35,6 +35,13 @@ _SUFFIXES = {".nc": "nc", ".nc4": "nc", ".zarr": "zarr"}
 @click.option("--bbox", type=float, nargs=4, metavar="LEFT BOTTOM RIGHT TOP", help="Part, in the cube's CRS.")
 @click.option("--resolution", metavar="X[,Y]", help="Pixel size in units of the cube's CRS: any.")
 @click.option(
+    "--resampling",
+    type=click.Choice(["nearest", "average"]),
+    default="nearest",
+    show_default=True,
+    help="The field at the centres of larger pixels, or its mean over them.",
+)
+@click.option(
     "--dtype",
     type=click.Choice(["float32", "uint8", "int16", "uint16", "int32", "uint32"]),
     default="float32",
@@ -66,6 +73,7 @@ def main(
     bands: str | None,
     bbox: tuple[float, float, float, float] | None,
     resolution: str | None,
+    resampling: str,
     dtype: str,
     scale: str | None,
     offset: str | None,
@@ -95,6 +103,7 @@ def main(
         "every": parse_interval(interval),
         "bbox": bbox,
         "resolution": None if size is None else (size[0], size[-1]),
+        "resampling": resampling,
         "dtype": dtype,
         "scale": parse_numbers(scale, "'--scale'"),
         "offset": parse_numbers(offset, "'--offset'"),
