@@ -1,6 +1,7 @@
 # make demo   encode a real stack and read it with every program; writes demo/
 # make test   everything that is checked, in a fresh virtual environment
 # make bench  speed and memory against the peers
+# make fuzz   the fuzzers of the core, the driver's reader and the Python reader, FUZZ_SECONDS (30) each; needs clang
 # Debian's packages are installed when run as root; otherwise they must be there, and what is missing is said.
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ VENV := .venv
 TEST_VENV := .venv-test
 BIN := $(TEST_VENV)/bin
 
-.PHONY: demo test lint bench system clean
+.PHONY: demo test lint bench fuzz system clean
 
 system:
 	@missing=""; for p in $(PACKAGES); do \
@@ -47,6 +48,21 @@ lint:
 
 bench:
 	$(BIN)/python -m tests.benchmarks.decode
+
+FUZZ_SECONDS ?= 30
+FUZZ := build/fuzz
+FUZZ_OPTIONS = -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -timeout=25 -print_final_stats=1
+
+# after make test, whose environment has the package; what is found stays in build/fuzz/findings
+fuzz:
+	@$(BIN)/python -c 'import atheris' 2> /dev/null || $(BIN)/pip install -q --disable-pip-version-check atheris
+	cmake -S tests/fuzz -B $(FUZZ) -DCMAKE_CXX_COMPILER=clang++ > /dev/null
+	cmake --build $(FUZZ) --parallel 2
+	$(BIN)/python tests/fuzz/seeds.py $(FUZZ)/seeds
+	mkdir -p $(FUZZ)/corpus/core $(FUZZ)/corpus/driver $(FUZZ)/corpus/python $(FUZZ)/findings
+	$(FUZZ)/fuzz_core $(FUZZ)/corpus/core $(FUZZ_OPTIONS) -len_control=0 -max_len=600 -artifact_prefix=$(FUZZ)/findings/core-
+	$(FUZZ)/fuzz_driver_reader $(FUZZ)/corpus/driver $(FUZZ)/seeds/parts $(FUZZ)/seeds/files $(FUZZ_OPTIONS) -max_len=200000 -artifact_prefix=$(FUZZ)/findings/driver-
+	$(BIN)/python tests/fuzz/python_reader.py $(FUZZ)/corpus/python $(FUZZ)/seeds/files $(FUZZ_OPTIONS) -max_len=300000 -artifact_prefix=$(FUZZ)/findings/python-
 
 clean:
 	rm -rf build demo site $(VENV) $(TEST_VENV)

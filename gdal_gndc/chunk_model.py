@@ -23,7 +23,7 @@ _PARAMS = {
     2: ("lon_min", "lon_span", "lat_min", "lat_span"),
     1: ("x_min", "x_span", "y_min", "y_span", "z_min", "z_span"),
 }
-_RESIDUAL_TYPES = {"int8": lib.GNDC_INT8, "int16": lib.GNDC_INT16}
+_RESIDUAL_TYPES = {"int8": lib.GNDC_INT8, "int16": lib.GNDC_INT16, "float32": lib.GNDC_FLOAT32}
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +101,11 @@ class ChunkModel:
         self._mask = chunk.mask(frames=n, height=height, width=width)
         self._residuals = chunk.residuals(shape=self._shape)
         self._seconds = axis.seconds[stored[0] : stored[1]]
+        self._t_norms = np.array(chunk.t_norms, np.float64)
+        if self._t_norms.size and not (np.diff(self._seconds) > 0).all():
+            raise FileFormatError(
+                "t_norms with dates that do not ascend are not supported", path=chunk.path, entry=chunk.entry
+            )
         self._start, self._end = _train_range(chunk, meta, axis, layout)
         self.data_range = np.ascontiguousarray(chunk.data_range, np.float32)
         struct = ffi.new("gndc_chunk *")
@@ -140,12 +145,17 @@ class ChunkModel:
 
     def normalised(self, seconds: float) -> float:
         """Return a time (seconds since 1970) as the network knows it, in [0, 1]."""
+        if self._t_norms.size:
+            return float(np.float32(np.interp(seconds, self._seconds, self._t_norms)))
         return float(lib.gndc_normalise_time(seconds, self._start, self._end))
 
     def normalised_rate(self, seconds: float) -> float:
         """Return what `normalised` changes by per second: 0 beyond the times the network was trained on."""
         if not self._start <= seconds <= self._end or self._start == self._end:
             return 0.0
+        if self._t_norms.size > 1:
+            i = min(max(int(np.searchsorted(self._seconds, seconds, "right")), 1), self._seconds.size - 1)
+            return float(np.diff(self._t_norms)[i - 1] / np.diff(self._seconds)[i - 1])
         return 1.0 / (self._end - self._start)
 
     def frame_near(self, seconds: float) -> int:
@@ -183,7 +193,7 @@ class ChunkModel:
             values = np.ascontiguousarray(stored.values)
             status, message = ffi.new("int *"), message_buffer()
             handle = lib.gndc_residual_new(
-                pointer("int32_t", deltas), pointer("void", values), deltas.size, _RESIDUAL_TYPES[info.dtype],
+                pointer("int32_t", deltas), pointer("void", values), deltas.size, _RESIDUAL_TYPES[values.dtype.name],
                 stored.frame_scale, pointer("float", scales) if scales.size else ffi.NULL, scales.size,
                 *self._shape[1:], status, message,
             )  # fmt: skip
@@ -214,7 +224,10 @@ class ChunkModel:
         """Return how this chunk answers times: at those whose weight is not 0; see `Instants`."""
         n = seconds.size
         t = np.empty(n, np.float32)
-        lib.gndc_normalise_times(pointer("double", seconds), n, self._start, self._end, pointer("float", t))
+        if self._t_norms.size:
+            t[:] = np.interp(seconds, self._seconds, self._t_norms)
+        else:
+            lib.gndc_normalise_times(pointer("double", seconds), n, self._start, self._end, pointer("float", t))
         near = observed - self.stored[0]
         for j in np.flatnonzero((observed < 0) & (weights > 0)):
             near[j] = self.frame_near(seconds[j])

@@ -48,6 +48,8 @@ class Chunk:
         The residual section; empty bytes and None without one.
     mask_bytes
         The mask section, empty without a mask.
+    t_norms
+        What the network knows each frame's time as, where a file of the layout before 0.9 says it itself.
     raw
         The JSON header as read.
     """
@@ -65,6 +67,7 @@ class Chunk:
     residual_info: ResidualInfo | None = None
     mask_bytes: Buffer = b""
     residual_bytes: Buffer = b""
+    t_norms: tuple[float, ...] = field(default=(), compare=False)
     raw: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     path: str | None = field(default=None, compare=False)
     entry: str | None = field(default=None, compare=False)

@@ -61,7 +61,7 @@ class Container:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, storage_options: dict[str, Any] | None = None) -> Container:
-        """Open a container.
+        """Open a container, or a single file of the layout before 0.9.
 
         Parameters
         ----------
@@ -77,8 +77,12 @@ class Container:
         FileFormatError
             If it is not a v0.9 container.
         """
+        from gdal_gndc.format.legacy import LegacyContainer, looks_legacy
+
         source = open_source(path, storage_options)
         try:
+            if looks_legacy(source.read(0, 16)):
+                return LegacyContainer(source, storage_options)
             return cls(source, storage_options)
         except BaseException:
             source.close()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gdal_gndc.errors import EncodeError, FileFormatError
 from gdal_gndc.format.compression import Buffer, lzma_compress, lzma_exact, zstd_compress, zstd_exact
+from gdal_gndc.format.dense import DenseStream
 from gdal_gndc.format.document import Document, shown, with_unknown
 
 Shape = tuple[int, int, int, int]
@@ -40,6 +41,7 @@ class ResidualInfo:
     band_scales: tuple[float, ...] = ()
     vals_codec: str = "lzma"
     main_codec: str = "zstd"
+    scale: float = 1.0
     threshold: float | None = None
     outlier_count: int | None = None
     raw: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
@@ -62,6 +64,7 @@ class ResidualInfo:
             band_scales=scales,
             vals_codec=_choice(document, "outlier_vals_codec", ("lzma", "zstd")),
             main_codec=_choice(document, "main_codec", ("zstd", "lzma")),
+            scale=_scale(document),
             threshold=document.number("threshold", None),
             outlier_count=document.integer("outlier_count", None, low=0),
             raw=document.members,
@@ -71,7 +74,7 @@ class ResidualInfo:
         """Return the ``residual_info`` object; unknown keys that were read are kept."""
         members: dict[str, Any] = {
             "dtype": self.dtype,
-            "scale": self.raw.get("scale", 1.0),
+            "scale": self.scale,
             "outlier_value_scale": self.raw.get("outlier_value_scale", 1.0),
             "main_codec": self.main_codec,
             "outlier_layout": "chunked_v1",
@@ -96,7 +99,8 @@ class ResidualFrame:
     """Corrections of one frame.
 
     ``deltas`` (n,) int32 are the gaps between ascending positions (row * width + col) * n_bands + band, the
-    first one from 0; ``values`` (n,) int16 or int8 count steps of ``frame_scale`` or of the bands' scales.
+    first one from 0; ``values`` (n,) int16 or int8 count steps of ``frame_scale`` or of the bands' scales, float32
+    are what they are.
     """
 
     deltas: NDArray[np.int32]
@@ -113,9 +117,11 @@ class Residuals:
         info: ResidualInfo,
         frames: Sequence[Buffer],
         *,
+        main: DenseStream | None = None,
         path: str | None = None,
         entry: str | None = None,
     ) -> None:
+        self._main = main
         self.shape = shape
         self.info = info
         self.path = path
@@ -144,7 +150,7 @@ class Residuals:
         Raises
         ------
         FileFormatError
-            If the section is damaged, has another shape, or has an in-band stream, which is not supported.
+            If the section is damaged or has another shape.
         """
 
         def fail(problem: str) -> FileFormatError:
@@ -154,15 +160,23 @@ class Residuals:
         if len(section) < _LENGTH.size + 1:
             raise fail(f"{len(section)} bytes, expected {_LENGTH.size + 1} at least")
         (main,) = _LENGTH.unpack_from(section)
+        if main > len(section) - _LENGTH.size - 1:
+            raise fail(f"main_len is {main}, but {len(section) - _LENGTH.size - 1} bytes are left for it")
+        stream = None
         if main:
-            raise fail(f"an in-band stream of {main} bytes is not supported, expected main_len 0")
-        flag, start = section[_LENGTH.size], _LENGTH.size + 1
+            frame_bytes = shape[1] * shape[2] * shape[3] * _DTYPES[info.dtype].itemsize
+            stream = DenseStream(
+                section[_LENGTH.size : _LENGTH.size + main], info.main_codec, shape[0], frame_bytes,
+                "residuals, in-band stream", path=path, entry=entry,
+            )  # fmt: skip
+        start = _LENGTH.size + main
+        flag, start = section[start], start + 1
         if flag not in (0, 1):
             raise fail(f"has_outliers is {flag}, expected 0 or 1")
         if not flag:
             if len(section) != start:
                 raise fail(f"{len(section) - start} bytes after has_outliers 0, expected none")
-            return cls(shape, info, [], path=path, entry=entry)
+            return cls(shape, info, [], main=stream, path=path, entry=entry)
         if len(section) - start < _OUTLIERS.size:
             raise fail(f"{len(section)} bytes, expected a header of {start + _OUTLIERS.size}")
         *found, n_offsets = _OUTLIERS.unpack_from(section, start)
@@ -179,7 +193,7 @@ class Residuals:
             bad = next((o for o in offsets if o > len(chunks)), None)
             what = f"offset {bad} is outside" if bad is not None else f"offsets {shown(list(offsets))} do not divide"
             raise fail(f"{what} the {len(chunks)} bytes of the section's frames")
-        return cls(shape, info, [chunks[a:b] for a, b in pairwise(offsets)], path=path, entry=entry)
+        return cls(shape, info, [chunks[a:b] for a, b in pairwise(offsets)], main=stream, path=path, entry=entry)
 
     def frame(self, k: int) -> ResidualFrame | None:
         """Return the corrections of stored frame ``k``, None if it has none.
@@ -191,8 +205,24 @@ class Residuals:
         """
         if not 0 <= k < self.shape[0]:
             raise IndexError(f"residual frame {k} of {self.shape[0]}")
-        if not self._frames:
-            return None
+        sparse = self._outliers(k) if self._frames else None
+        if self._main is None:
+            return sparse
+        dtype = _DTYPES[self.info.dtype]
+        values = np.frombuffer(self._main.frame(k), dtype) * np.float32(self.info.scale)
+        if sparse is not None:
+            positions = np.cumsum(sparse.deltas, dtype=np.int64)
+            values[positions] += sparse.values * self._steps(positions, sparse.frame_scale)
+        return sparse_frame(values)
+
+    def _steps(self, positions: NDArray[np.int64], frame_scale: float) -> NDArray[np.float32] | np.float32:
+        """What one step is worth at positions of a frame."""
+        if not self.info.uses_band_scales:
+            return np.float32(frame_scale)
+        scales = np.asarray(self.info.band_scales, np.float32)
+        return scales[positions % self.shape[3] if scales.size > 1 else np.zeros_like(positions)]
+
+    def _outliers(self, k: int) -> ResidualFrame | None:
         what = f"residual frame {k}"
         chunk = memoryview(self._frames[k])
 
@@ -231,6 +261,15 @@ class Residuals:
     def pack(frames: Sequence[ResidualFrame | None], shape: Shape, info: ResidualInfo, level: int = 19) -> bytes:
         """Return the residual section of frames; see `pack_residuals`."""
         return pack_residuals(frames, shape, info, level)
+
+
+def sparse_frame(values: NDArray[np.float32]) -> ResidualFrame | None:
+    """Return the corrections of a frame given densely, in physical units; None if all are 0."""
+    positions = np.flatnonzero(values)
+    if not positions.size:
+        return None
+    deltas = np.diff(positions, prepend=0).astype(np.int32)
+    return ResidualFrame(deltas, np.ascontiguousarray(values[positions], np.float32))
 
 
 def pack_residuals(frames: Sequence[ResidualFrame | None], shape: Shape, info: ResidualInfo, level: int = 19) -> bytes:
@@ -286,6 +325,13 @@ def _check_positions(deltas: NDArray[np.int32], size: int, fail: Any) -> None:
         raise fail("positions do not ascend")
     if last >= size:
         raise fail(f"position {last} is outside a frame of {size} values")
+
+
+def _scale(document: Document) -> float:
+    scale: float = document.number("scale", 1.0)
+    if abs(scale) > _FLOAT32_MAX:
+        document.wrong("scale", "a number in the range of float32")
+    return scale
 
 
 def _choice(document: Document, key: str, names: tuple[str, ...]) -> str:

@@ -123,6 +123,17 @@ int check_chunk(const gndc_chunk &chunk, char *message) {
         (!positive(1, "local_xyz_params.x_span") || !positive(3, "local_xyz_params.y_span"))) {
         return GNDC_ERR_VALUE;
     }
+    // of the other modes the coordinates are computed from the transform, in float32
+    for (int axis = 1; axis <= 2 && chunk.norm_mode != 3; ++axis) {
+        const int at = axis == 1 ? 5 : 2, per = axis == 1 ? 4 : 0;
+        const float size = static_cast<float>(chunk.stored[2 * axis + 1] - chunk.stored[2 * axis]);
+        const float end = static_cast<float>(chunk.transform[at]) + size * static_cast<float>(chunk.transform[per]);
+        if (!std::isfinite(static_cast<float>(chunk.transform[at])) || !std::isfinite(end)) {
+            say(message, "the transform puts the chunk at %g in steps of %g, expected finite numbers for norm_mode %d",
+                chunk.transform[at], chunk.transform[per], chunk.norm_mode);
+            return GNDC_ERR_VALUE;
+        }
+    }
     for (int64_t b = 0; b < 2 * layout.n_bands; ++b) {
         if (!std::isfinite(chunk.range[b])) {
             say(message, "train_data_range of band %lld is not finite", static_cast<long long>(b / 2));

@@ -134,7 +134,7 @@ void gndc_normalise_times(const double *times, int64_t n, double start, double e
 typedef struct gndc_residual gndc_residual;
 
 /* deltas: gap-coded positions (row * width + col) * n_bands + band of the chunk's stored extent, ascending; values:
- * count of int8 or int16. With band_scales (1 or n_bands of them) the residual is value * band_scale, else
+ * count of int8, int16 or, as they are to be added, float32. Else with band_scales (1 or n_bands of them) the residual is value * band_scale, else
  * value * frame_scale. */
 gndc_residual *gndc_residual_new(const int32_t *deltas, const void *values, int64_t count, int type, float frame_scale,
                                  const float *band_scales, int64_t n_band_scales, int64_t height, int64_t width,

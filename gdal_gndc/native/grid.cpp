@@ -191,7 +191,7 @@ class GridPlanner {
             }
             rows += features(l) * first.n;
         }
-        plan.direct_weights = m_direct.data();
+        plan.direct_weights = m_direct.empty() ? first.weights : m_direct.data();
     }
 
     const FieldView &m_field;

@@ -18,8 +18,8 @@ int fill(gndc_residual &out, const int32_t *deltas, const void *values, int64_t 
             static_cast<long long>(n_band_scales), static_cast<long long>(n_bands));
         return GNDC_ERR_SIZE;
     }
-    if (type != GNDC_INT8 && type != GNDC_INT16) {
-        say(message, "residual type %d is not known, expected int8 or int16", type);
+    if (type != GNDC_INT8 && type != GNDC_INT16 && type != GNDC_FLOAT32) {
+        say(message, "residual type %d is not known, expected int8, int16 or float32", type);
         return GNDC_ERR_VALUE;
     }
     bool finite = std::isfinite(frame_scale);
@@ -46,14 +46,21 @@ int fill(gndc_residual &out, const int32_t *deltas, const void *values, int64_t 
             return GNDC_ERR_VALUE;
         }
         float value;
-        if (type == GNDC_INT8) {
+        if (type == GNDC_FLOAT32) {
+            std::memcpy(&value, static_cast<const char *>(values) + i * 4, 4);
+            if (!std::isfinite(value)) {
+                say(message, "the residual at position %lld is not a finite number", static_cast<long long>(position));
+                return GNDC_ERR_VALUE;
+            }
+        } else if (type == GNDC_INT8) {
             value = static_cast<float>(static_cast<const int8_t *>(values)[i]);
         } else {
             int16_t v;
             std::memcpy(&v, static_cast<const char *>(values) + i * 2, 2);
             value = static_cast<float>(v);
         }
-        const float scale = band_scales ? band_scales[n_band_scales == 1 ? 0 : position % n_bands] : frame_scale;
+        const float scale = type == GNDC_FLOAT32 ? 1.0f
+                            : band_scales ? band_scales[n_band_scales == 1 ? 0 : position % n_bands] : frame_scale;
         out.positions[static_cast<size_t>(i)] = position;
         out.values[static_cast<size_t>(i)] = value * scale;
     }

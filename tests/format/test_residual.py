@@ -123,7 +123,8 @@ GOOD = section([EMPTY] * 3)
     [
         (b"", "0 bytes, expected 5"),
         (b"\x00" * 4, "4 bytes, expected 5"),
-        (b"\x10\x00\x00\x00" + b"\x00" * 17, "an in-band stream of 16 bytes is not supported"),
+        (b"\x10\x00\x00\x00" + b"\x00" * 17, "in-band stream"),
+        (b"\x10\x00\x00\x00" + b"\x00" * 12, "main_len is 16, but 11 bytes are left"),
         (b"\x00" * 4 + b"\x02", "has_outliers is 2"),
         (b"\x00" * 6, "1 bytes after has_outliers 0"),
         (GOOD[:20], "20 bytes, expected a header of 25"),
@@ -141,7 +142,7 @@ GOOD = section([EMPTY] * 3)
     ],
 )
 def test_damaged_section(data: bytes, found: str) -> None:
-    with pytest.raises(FileFormatError, match=f"f: e: residuals: .*{found}"):
+    with pytest.raises(FileFormatError, match=f"f: e: residuals.*{found}"):
         Residuals.from_bytes(data, ResidualInfo(), shape=SHAPE, path="f", entry="e")
 
 
@@ -231,3 +232,46 @@ def test_writers_are_checked(bad: ResidualFrame, found: str) -> None:
         pack_residuals([None, bad, None], SHAPE, ResidualInfo())
     with pytest.raises(EncodeError, match="1 residual frames, expected 3"):
         pack_residuals([None], SHAPE, ResidualInfo())
+
+
+@pytest.mark.parametrize("codec", ["zstd", "lzma"])
+@pytest.mark.parametrize("outliers", [False, True])
+@pytest.mark.parametrize("mode", ["perframe_int16", "native"])
+def test_an_in_band_stream_is_added(codec, outliers, mode):
+    """As the specification has it: all values, to which outliers are added."""
+    rng = np.random.default_rng(4)
+    shape = (3, 4, 5, 2)
+    dense = rng.integers(-3, 4, shape).astype("<i2")
+    dense[1] = 0
+    info = ResidualInfo(
+        main_codec=codec,
+        scale=0.25,
+        vals_codec="zstd",
+        value_mode=mode,
+        band_scales=(0.5, 2.0) if mode == "native" else (),
+    )
+    frames = [None, ResidualFrame(np.array([3, 8], np.int32), np.array([7, -9], np.int16), 0.125), None]
+    sparse = pack_residuals(frames, shape, info)[4:] if outliers else b"\x00"
+    packed = (zstd_compress if codec == "zstd" else lzma_compress)(dense.tobytes())
+    read = Residuals.from_bytes(struct.pack("<I", len(packed)) + packed + sparse, info, shape=shape)
+    for k in range(3):
+        expected = dense[k].ravel() * np.float32(0.25)
+        if outliers and k == 1:
+            expected[3] += 7 * (2.0 if mode == "native" else 0.125)
+            expected[11] += -9 * (2.0 if mode == "native" else 0.125)
+        found = read.frame(k)
+        if not expected.any():
+            assert found is None
+            continue
+        got = np.zeros_like(expected)
+        got[np.cumsum(found.deltas)] = found.values
+        np.testing.assert_array_equal(got, expected)
+    short = zstd_compress(dense.tobytes()[:-2])
+    if codec == "zstd":
+        with pytest.raises(FileFormatError, match="declares 238 bytes, expected 240"):
+            Residuals.from_bytes(struct.pack("<I", len(short)) + short + sparse, info, shape=shape)
+    else:
+        longer = lzma_compress(dense.tobytes() + b"x")
+        read = Residuals.from_bytes(struct.pack("<I", len(longer)) + longer + sparse, info, shape=shape)
+        with pytest.raises(FileFormatError, match="more than 240 bytes"):
+            read.frame(2)
