@@ -81,9 +81,12 @@ class Container:
 
         source = open_source(path, storage_options)
         try:
-            if looks_legacy(source.read(0, 16)):
-                return LegacyContainer(source, storage_options)
-            return cls(source, storage_options)
+            try:
+                return cls(source, storage_options)
+            except FileFormatError:
+                if not looks_legacy(source.read(0, 16)):
+                    raise
+            return LegacyContainer(source, storage_options)
         except BaseException:
             source.close()
             raise

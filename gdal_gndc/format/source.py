@@ -75,6 +75,8 @@ class LocalSource:
         with self._lock:
             if self._file.closed:
                 raise GNDCError(f"{self.path}: the container is closed")
+            if hasattr(os, "pread"):  # no position that a forked process would share
+                return os.pread(self._file.fileno(), length, start)
             self._file.seek(start)
             return self._file.read(length) or b""
 
