@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from gdal_gndc.format.config import ModelConfig
 from gdal_gndc.format.manifest import ChunkEntry, Manifest
 from gdal_gndc.format.mask import Mask
 from gdal_gndc.format.meta import Band, Meta
+from gdal_gndc.format.residual import ResidualFrame, ResidualInfo, pack_residuals
 from gdal_gndc.format.weights import Tensor, pack_weights
 from gdal_gndc.format.writer import ContainerWriter
 
@@ -32,9 +35,13 @@ def write_cube(
     config: ModelConfig = DEFAULT,
     grid: int = 1,
     masked: bool = False,
+    corrected: Sequence[int] = (),
     seed: int = 0,
 ) -> Path:
-    """Write a cube of ``frames`` x ``size`` x ``size`` in ``grid`` x ``grid`` chunks of random weights."""
+    """Write a cube of ``frames`` x ``size`` x ``size`` in ``grid`` x ``grid`` chunks of random weights.
+
+    ``corrected`` frames have residuals at one value in a thousand.
+    """
     rng = np.random.default_rng(seed)
     layout = Layout.of(config)
     start = datetime(2020, 1, 1, 10, 30, tzinfo=UTC)
@@ -55,7 +62,20 @@ def write_cube(
             if masked:
                 shape = (frames, *(b - a for a, b in bounds))
                 mask = Mask.pack(rng.random(shape) < 0.02)
+            residuals: dict[str, Any] = {}
+            if corrected:
+                shape4 = (frames, *(b - a for a, b in bounds), config.n_bands)
+                size3 = shape4[1] * shape4[2] * shape4[3]
+                info = ResidualInfo(vals_codec="zstd")
+                found: list[ResidualFrame | None] = [None] * frames
+                for k in corrected:
+                    places = np.unique(rng.integers(0, size3, size3 // 1000))
+                    values = rng.integers(-99, 100, places.size).astype(np.int16)
+                    found[k] = ResidualFrame(np.diff(places, prepend=0).astype(np.int32), values, 0.001)
+                packed = pack_residuals(found, shape4, info, 1)
+                residuals = {"has_residuals": True, "residual_info": info, "residual_bytes": packed}
             chunk = Chunk(
+                **residuals,
                 config=config,
                 quantization=quantization,
                 weights=weights,

@@ -15,9 +15,11 @@ import platform
 import resource
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--isa", nargs="*", default=["avx512", "avx2"])
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="cuda: the torch backend, by itself")
     parser.add_argument("--json", type=Path, help="write the table here too")
     options = parser.parse_args()
     python = os.environ.get("GNDC_PEER_PYTHON")
@@ -95,6 +98,9 @@ def main() -> None:
         path = write_cube(Path(folder) / "cube.gndc", size=SIZE, frames=FRAMES, config=DEFAULT)
         if peer:
             peer(open=str(path), call="read", args={"time": 5, "window": [0, 0, 16, 16]})
+        if options.device == "cuda":
+            measure_cuda(path, options.rounds, rows)
+            options.isa = []
         for isa in options.isa:
             if not lib.gndc_set_isa(isa.encode()):
                 print(f"(this machine has no {isa})")
@@ -102,6 +108,8 @@ def main() -> None:
             print(f"\n{machine()}")
             with gdal_gndc.open(path) as dataset:
                 measure(dataset, path, peer, options.rounds, isa, rows)
+        if options.isa:
+            measure_more(Path(folder), path, options.rounds, rows)
         print(f"\npeak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
     if peer:
         peer.close()
@@ -164,6 +172,58 @@ def measure(dataset: Any, path: Path, peer: Peer | None, rounds: int, isa: str, 
         1,
         *compare(ours_open, (lambda: peer(**request)) if peer else None, rounds),
     )
+
+
+def measure_more(folder: Path, path: Path, rounds: int, rows: list[dict[str, Any]]) -> None:
+    """What needs no peer: residuals, several callers at once, the memory of a whole frame."""
+    box = (700, 500, 1024, 1024)
+    with (
+        gdal_gndc.open(path) as plain,
+        gdal_gndc.open(write_cube(folder / "corrected.gndc", size=SIZE, frames=FRAMES, corrected=[5])) as corrected,
+    ):
+        without = compare(lambda: plain.read(5, window=box), None, rounds)[0]
+        with_them = compare(lambda: corrected.read(5, window=box), None, rounds)[0]
+        ratio("window with residuals / without, once decompressed", with_them / without, rows)
+        boxes = [(c, r, 512, 512) for c in range(0, 2048, 512) for r in (0, 512)]
+        with ThreadPoolExecutor(8) as pool:
+            together = compare(lambda: list(pool.map(lambda b: plain.read(5, window=b), boxes)), None, rounds)[0]
+        alone = compare(lambda: [plain.read(5, window=b) for b in boxes], None, rounds)[0]
+        ratio("8 threads at once / one caller, the same windows", together / alone, rows)
+    done = subprocess.run([sys.executable, "-c", _PEAK, path], capture_output=True, text=True, check=True)
+    ratio("memory of a frame beyond output and tables, MB", float(done.stdout), rows)
+
+
+_PEAK = """
+import re, sys
+from pathlib import Path
+import gdal_gndc
+# not ru_maxrss, which a process inherits
+peak = lambda: int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+with gdal_gndc.open(sys.argv[1]) as dataset:
+    dataset.band_list(None)
+    before = peak()
+    frame = dataset.read(5)
+    tables = dataset.cache_info()["chunks"].bytes
+    print(peak() - before - (frame.nbytes + tables) / 2**20)
+"""
+
+
+def measure_cuda(path: Path, rounds: int, rows: list[dict[str, Any]]) -> None:
+    """The torch backend: windows and a frame, brought to the host."""
+    import torch
+
+    print(f"\n{torch.cuda.get_device_name()}, torch {torch.__version__}")
+    with gdal_gndc.open(path, backend="torch", device="cuda") as dataset:
+        for size in (1024, SIZE):
+            seconds = compare(lambda n=size: dataset.read(5, window=(0, 0, n, n)), None, rounds)[0]
+            rate = size**2 * 1e-6 / seconds
+            rows.append({"isa": "cuda", "what": f"{size} x {size}", "seconds": seconds, "rate": rate, "unit": "Mpx/s"})
+            print(f"{f'{size} x {size}':38} {rate:10.3g} Mpx/s", flush=True)
+
+
+def ratio(what: str, value: float, rows: list[dict[str, Any]]) -> None:
+    rows.append({"what": what, "ratio": value})
+    print(f"{what:52} {value:8.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -17,13 +17,16 @@ FOUND = sorted((Path(__file__).parent / "regressions").glob("*.gndc"))
 MOST_MB = 32
 
 _READ = """
-import resource, sys
+import re, sys
+from pathlib import Path
 import numpy, rasterio, pyproj
 import gdal_gndc
 from gdal_gndc.errors import GNDCError
 with gdal_gndc.open(sys.argv[1]) as dataset:
     dataset.read(0)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+# not ru_maxrss, which a process inherits
+peak = lambda: int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
+before = peak()
 for name in sys.argv[2:]:
     said = ""
     try:
@@ -35,8 +38,7 @@ for name in sys.argv[2:]:
                 dataset.read(0, [0], (0, 0, 8, 8))
     except GNDCError as error:
         said = str(error)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(name, bool(said), (after - before) // 1024, sep="\\t")
+    print(name, bool(said), (peak() - before) // 1024, sep="\\t")
 """
 
 
