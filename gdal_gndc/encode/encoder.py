@@ -130,6 +130,7 @@ def encode(
         rate_weight=rate_weight,
         decoder=decoder,
         chunk_size=chunk_size,
+        bounded=max_error is not None,
         seed=seed,
     )
     bound = None if max_error is None else ErrorBound.of(max_error, stack.shape[3])

@@ -18,7 +18,7 @@ from gdal_gndc.format.weights import Tensor
 
 _PRICE_INTERVAL = 25
 _MOST_STEPS = 127.0
-_MOST_RELATIVE = 0.3
+_MOST_RELATIVE = 3.0
 _SMOOTHING = 0.02
 
 
@@ -113,7 +113,7 @@ class _Learner:
             self._price()
         xyt, target, weight = self._batch()
         # Forward and backward pass see the rounded weights; the gradient then moves the continuous ones.
-        continuous = self._round()
+        continuous = self._round() if step >= plan.quantise_from * plan.steps else []
         output = self.module(xyt)
         loss = (weight * (output - target) ** 2).sum() / weight.sum()
         self.adam.zero_grad(set_to_none=True)

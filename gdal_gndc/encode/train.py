@@ -202,6 +202,7 @@ def _options(plan: Plan, rate_samples: int, n_threads: int) -> Any:
     options.table_rate = plan.table_rate
     options.decoder_rate = plan.decoder_rate
     options.table_init = plan.table_init
+    options.quantise_from = plan.quantise_from
     options.spatial_scale = options.temporal_scale = plan.table_scale
     options.decoder_scale = plan.decoder_scale if plan.decoder_scale > 0 else -1.0
     options.rate_weight = plan.rate_weight

@@ -103,13 +103,16 @@ class Manifest:
         members: dict[str, Any] = {
             "format": "gndc",
             "version": self.raw.get("version", "0.9"),
-            "chunk_grid": self._chunk_grid(),
-            "overlap": self.overlap,
         }
+        # The summary of the grid says something where there is more than one chunk.
+        if len(self.chunks) > 1 or "chunk_grid" in self.raw:
+            members["chunk_grid"] = self._chunk_grid()
+        members["overlap"] = self.overlap
         if self.t_overlap:
             members["t_overlap"] = self.t_overlap
         members["chunks"] = [_write_chunk(chunk) for chunk in self.chunks]
-        members["missing"] = [dict(item) for item in self.missing]
+        if self.missing or "missing" in self.raw:
+            members["missing"] = [dict(item) for item in self.missing]
         return dump_json(with_unknown(members, self.raw, ("t_overlap",)))
 
     def _chunk_grid(self) -> dict[str, Any]:

@@ -29,6 +29,8 @@ _BAND_KEYS = (
     "center_wavelength",
     "common_name",
 )
+# of a band, when a file does not say
+_GRANTED = {"scale_factor": 1.0, "add_offset": 0.0}
 _SENSOR_KEYS = ("id", "name", "bands", "platform", "instrument", "product", "source_assets")
 
 
@@ -122,7 +124,7 @@ class Meta:
             half = 0.5 if self.pixel_anchor == "center" else 0.0
             object.__setattr__(self, "stored_transform", _shifted(self.transform, half))
         if self.times and not self.time_strings:
-            object.__setattr__(self, "time_strings", tuple(format_time(t) for t in self.times))
+            object.__setattr__(self, "time_strings", tuple(_short_time(t) for t in self.times))
 
     @classmethod
     def from_json(cls, data: Buffer, path: str | None = None, *, entry: str = ENTRY) -> Meta:
@@ -171,11 +173,14 @@ class Meta:
             "axes": list(_AXES),
             "dtype": self.dtype,
             "bands": [_write_band(band) for band in self.bands],
-            "missing_fill": self.missing_fill,
-            "use_log": self.use_log,
             "crs": self.crs,
             "transform": None,
         }
+        # A small cube is a few kilobytes: what a reader takes for granted is not written.
+        if self.missing_fill is not None:
+            members["missing_fill"] = self.missing_fill
+        if self.use_log:
+            members["use_log"] = True
         if self.stored_transform is not None:
             members["transform"] = dict(zip("abcdef", self.stored_transform, strict=True))
             if self.pixel_anchor != "upper_left":
@@ -191,7 +196,8 @@ class Meta:
             time["units"] = self.time_units
         elif self.times:
             time["values"] = list(self.time_strings)
-        time["calendar"] = self.calendar
+        if self.calendar != "gregorian":
+            time["calendar"] = self.calendar
         for key in ("global_start", "global_end"):
             if (value := getattr(self, key)) is not None:
                 time[key] = format_time(value)
@@ -204,6 +210,11 @@ class Meta:
     def band_names(self) -> tuple[str, ...]:
         """Names of the bands."""
         return tuple(band.name for band in self.bands)
+
+
+def _short_time(time: datetime) -> str:
+    text = format_time(time)
+    return text.removesuffix(":00Z") + "Z" if text.endswith(":00Z") else text
 
 
 def _read_shape(document: Document) -> tuple[tuple[int, int, int, int], bool]:
@@ -282,7 +293,7 @@ def _write_sensor(sensor: Sensor) -> dict[str, Any]:
 
 def _write_fields(item: Band | Sensor, keys: tuple[str, ...]) -> dict[str, Any]:
     values = {key: getattr(item, key) for key in keys}
-    members = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items() if v is not None}
+    members = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items() if v != _GRANTED.get(k)}
     return with_unknown(members, item.raw, keys)
 
 

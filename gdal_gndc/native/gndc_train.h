@@ -38,7 +38,7 @@ typedef struct {
     double spatial_scale, temporal_scale, decoder_scale;
     double quantise_from; /* fraction of the schedule before quantisation begins */
     /* Weight of the coded size, in bits a sample, beside the mean squared error: rate_weight + rate_relative times the
-     * running error, at most 0.3. The relative part is the same trade for easy and for hard data. Both rise from 0 over
+     * running error, at most 3. The relative part is the same trade for easy and for hard data. Both rise from 0 over
      * the first tenth of the schedule. */
     double rate_weight, rate_relative;
     int64_t rate_samples; /* samples the size is divided by; 0: those of the data */

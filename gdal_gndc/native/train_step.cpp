@@ -12,7 +12,7 @@ constexpr int kGroups = 32;        // sums of the decoder's gradient; their numb
 constexpr int kPriceInterval = 25; // steps between two looks at the weights' histogram
 
 constexpr double kSmoothing = 0.02;   // of the running error
-constexpr double kMostRelative = 0.3;
+constexpr double kMostRelative = 3.0;
 
 int tiles_of(int64_t batch) {
     return static_cast<int>((std::max<int64_t>(batch, 1) + kTile - 1) / kTile);
