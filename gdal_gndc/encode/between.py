@@ -7,6 +7,8 @@ take that freedom away at little cost.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +17,8 @@ from gdal_gndc.errors import EncodeError
 from gdal_gndc.field.core import lib, message_buffer, pointer, text
 
 Floats = NDArray[np.float32]
-STRENGTHS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+STRENGTHS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+_OUTLIER = 5.0  # standard deviations, by the median of a series
 _SERIES = 20_000  # looked at to choose the strength
 
 
@@ -56,6 +59,27 @@ def smooth(values: Floats, times: NDArray[np.float64], strength: float) -> Float
     return out
 
 
+def without_outliers(values: Floats, times: NDArray[np.float64], strength: float = 3.0) -> Floats:
+    """Drop what stands out of a series by far: clouds and shadows that no mask knew of.
+
+    Parameters
+    ----------
+    values, times, strength
+        As for `smooth`.
+
+    Returns
+    -------
+    ndarray
+        A copy, NaN where a value lies more than five standard deviations from the smoothed series; the deviation is
+        1.4826 times the median absolute difference of that series (Rousseeuw and Croux 1993).
+    """
+    difference = np.abs(values - smooth(values, times, strength))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # series without any observation
+        spread = 1.4826 * np.nanmedian(difference, axis=0)
+    return np.where(difference > _OUTLIER * np.maximum(spread, 1e-6), np.float32(np.nan), values)
+
+
 def choose_strength(values: Floats, times: NDArray[np.float64]) -> tuple[float, float]:
     """Cross-validate the strength of `smooth`: leave every fourth date out and see how well it comes back.
 
@@ -69,7 +93,8 @@ def choose_strength(values: Floats, times: NDArray[np.float64]) -> tuple[float, 
     Returns
     -------
     strength, R2
-        The best of `STRENGTHS` and the share of the variance of the dates left out that it explains.
+        The best of `STRENGTHS` by absolute error, and the share of the variance of the dates left out that it
+        explains, outliers left aside.
     """
     series = values.reshape(len(times), -1)
     series = np.ascontiguousarray(series[:, :: max(1, series.shape[1] // _SERIES)])
@@ -80,9 +105,9 @@ def choose_strength(values: Floats, times: NDArray[np.float64]) -> tuple[float, 
     errors = []
     for strength in STRENGTHS:
         found = smooth(known, times, strength)[held]
-        errors.append(float(np.nanmean((found - truth) ** 2)))
-    best = int(np.argmin(errors))
-    return STRENGTHS[best], 1.0 - errors[best] / float(np.nanvar(truth))
+        errors.append((float(np.nanmean(np.abs(found - truth))), float(np.nanmean((found - truth) ** 2))))
+    best = min(range(len(errors)), key=errors.__getitem__)
+    return STRENGTHS[best], 1.0 - errors[best][1] / max(float(np.nanvar(truth)), 1e-30)
 
 
 def with_virtual_frames(
@@ -108,16 +133,17 @@ def with_virtual_frames(
         `choose_strength`.
     """
     n = len(times)
-    strength, score = choose_strength(samples.values, times)
+    steady = without_outliers(samples.values, times)
+    strength, score = choose_strength(steady, times)
     steps = np.arange((n - 1) * (per_gap + 1) + 1)
     fine = np.interp(steps, np.arange(n) * (per_gap + 1), times)
     normalised = np.interp(steps, np.arange(n) * (per_gap + 1), samples.times).astype(np.float32)
     observed = steps % (per_gap + 1) == 0
     values = np.full((len(fine), *samples.values.shape[1:]), np.nan, np.float32)
-    values[observed] = samples.values
+    values[observed] = steady
     # the median gap is per_gap + 1 times shorter now, and the penalty goes with its third power
     virtual = smooth(values, fine, strength * (per_gap + 1) ** 3)
-    values[~observed] = virtual[~observed]
+    values[observed], values[~observed] = samples.values, virtual[~observed]
     weights = np.where(observed, 1.0, weight).astype(np.float32)
     n_observed = int(np.isfinite(samples.values).sum())
     return Samples(values, np.clip(normalised, 0, 1), weights, n_observed), score
