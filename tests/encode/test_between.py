@@ -82,12 +82,12 @@ def test_what_is_refused() -> None:
 
 def test_dates_left_out_come_back_better(tmp_path: Path) -> None:
     import gdal_gndc
-    from gdal_gndc.encode.sources import open_stack
+    from gdal_gndc.encode.inputs import open_rasters
 
     files = sorted((Path(__file__).parents[1] / "data" / "modis_mt_vi").glob("*.tif"))[:33]
     held = files[2:-1:4]
     kept = [path for path in files if path not in held]
-    truth = open_stack(held).read()
+    truth = open_rasters(held).read()
     errors = []
     for k, interpolate in enumerate((False, True)):
         output = tmp_path / f"{k}.gndc"
@@ -96,6 +96,6 @@ def test_dates_left_out_come_back_better(tmp_path: Path) -> None:
             device="cpu",
         )  # fmt: skip
         with gdal_gndc.open(output, device="cpu") as cube:
-            found = np.stack([cube.read_at_time(when) for when in open_stack(held).times])
+            found = np.stack([cube.read_at_time(when) for when in open_rasters(held).times])
         errors.append(float(np.nanmean((found - truth) ** 2)))
     assert errors[1] < 0.95 * errors[0]

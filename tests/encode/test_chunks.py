@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 import gdal_gndc
-from gdal_gndc.encode.encoder import chunk_boxes, encode
+from gdal_gndc.encode.chunks import chunk_boxes
+from gdal_gndc.encode.encoder import encode
 from gdal_gndc.encode.plan import make_plan
 
 QUICK: dict[str, Any] = {"preset": "fast", "steps": 300, "progress": False, "device": "cpu"}

@@ -12,7 +12,7 @@ import rasterio
 
 import gdal_gndc
 from gdal_gndc.encode import encoder
-from gdal_gndc.encode.sources import open_stack
+from gdal_gndc.encode.inputs import open_rasters
 from gdal_gndc.encode.train import NativeTrainer
 from gdal_gndc.errors import DeviceError, EncodeError
 from gdal_gndc.format.chunk import Chunk
@@ -31,7 +31,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, list[Path
 
 def test_quality_is_that_of_the_file(real: tuple[Path, Any, list[Path]]) -> None:
     path, report, files = real
-    stack = open_stack(files)
+    stack = open_rasters(files)
     source = stack.read()
     with gdal_gndc.open(path, device="cpu") as cube:
         decoded = np.stack([cube.read(k) for k in range(12)])
@@ -65,7 +65,7 @@ def test_sidecars_tell_the_truth(real: tuple[Path, Any, list[Path]]) -> None:
 
 def test_the_cube_is_that_of_the_stack(real: tuple[Path, Any, list[Path]]) -> None:
     path, _, files = real
-    stack = open_stack(files)
+    stack = open_rasters(files)
     with gdal_gndc.open(path, device="cpu") as cube:
         assert cube.shape == stack.shape
         assert list(cube.timestamps) == list(stack.times)
@@ -120,7 +120,7 @@ def test_masks(write_raster: Any, tmp_path: Path, moving: bool) -> None:
     files = _cloudy(write_raster, moving=moving)
     output = tmp_path / "out.gndc"
     encoder.encode(files, output, **QUICK)
-    source = open_stack(files).read()
+    source = open_rasters(files).read()
     with gdal_gndc.open(output, device="cpu") as cube:
         assert cube.has_mask
         decoded = np.stack([cube.read(k) for k in range(4)])

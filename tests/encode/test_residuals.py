@@ -10,8 +10,8 @@ import pytest
 
 import gdal_gndc
 from gdal_gndc.encode.encoder import encode
+from gdal_gndc.encode.inputs import open_rasters
 from gdal_gndc.encode.residuals import ErrorBound
-from gdal_gndc.encode.sources import open_stack
 from gdal_gndc.errors import EncodeError
 
 QUICK: dict[str, Any] = {"preset": "fast", "steps": 200, "progress": False, "device": "cpu"}
@@ -26,7 +26,7 @@ def _decoded(path: Path, n: int) -> np.ndarray:
 def test_every_sample_keeps_the_bound(modis_files: list[Path], tmp_path: Path, bound: Any) -> None:
     files, output = modis_files[:5], tmp_path / "x.gndc"
     report = encode(files, output, max_error=bound, **QUICK)
-    source = open_stack(files).read()
+    source = open_rasters(files).read()
     error = np.abs(_decoded(output, 5) - source)
     assert np.all(np.nanmax(error, axis=(0, 1, 2)) <= np.broadcast_to(bound, 6))
     assert report.metrics["max_error"] == pytest.approx(float(np.nanmax(error)), rel=1e-4)
@@ -44,7 +44,7 @@ def test_the_bound_holds_in_blended_halos(modis_files: list[Path], tmp_path: Pat
     output = tmp_path / "x.gndc"
     report = encode(modis_files[:3], output, max_error=0.01, chunk_size=20, **QUICK)
     assert report.plan.overlap > 0
-    error = np.abs(_decoded(output, 3) - open_stack(modis_files[:3]).read())
+    error = np.abs(_decoded(output, 3) - open_rasters(modis_files[:3]).read())
     assert np.nanmax(error) <= 0.01
 
 
@@ -56,7 +56,7 @@ def test_another_decoder_keeps_the_bound(modis_files: list[Path], tmp_path: Path
         "numpy.save(sys.argv[2], numpy.stack([c.read(time=k) for k in range(3)]))"
     )
     subprocess.run([peer_python, "-c", code, os.fspath(output), os.fspath(saved)], check=True, timeout=120)
-    assert np.nanmax(np.abs(np.load(saved) - open_stack(modis_files[:3]).read())) <= 0.005
+    assert np.nanmax(np.abs(np.load(saved) - open_rasters(modis_files[:3]).read())) <= 0.005
 
 
 def test_bounds_that_are_refused() -> None:

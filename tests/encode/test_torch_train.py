@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from gdal_gndc.encode.inputs import open_rasters
 from gdal_gndc.encode.normalise import Normalisation
 from gdal_gndc.encode.plan import make_plan
 from gdal_gndc.encode.quantise import tensors_of
-from gdal_gndc.encode.sources import open_stack
 from gdal_gndc.encode.train import NativeTrainer, Samples, train_chunk
 
 
@@ -32,7 +32,7 @@ def test_it_learns_as_well_as_the_native_trainer(
     request.addfinalizer(lambda: torch.set_num_threads(threads))
     from gdal_gndc.encode.torch_train import train_chunk_torch
 
-    values = open_stack(modis_files).read()[:, :12, :12]  # type: ignore[arg-type]
+    values = open_rasters(modis_files).read()[:, :12, :12]  # type: ignore[arg-type]
     samples = Samples(
         np.ascontiguousarray(Normalisation.of(values).apply(values)), np.linspace(0, 1, 12, dtype=np.float32)
     )

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from affine import Affine
 
-from gdal_gndc.encode.sources import find_files, open_stack
+from gdal_gndc.encode.inputs import find_files, open_rasters
 from gdal_gndc.errors import EncodeError
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[2] / "data"
 
 
 def test_a_real_stack() -> None:
-    stack = open_stack(DATA / "s2_flanders")
+    stack = open_rasters(DATA / "s2_flanders")
     assert stack.shape == (118, 64, 64, 10)
     assert [band.name for band in stack.bands][:3] == ["B02", "B03", "B04"]
     assert stack.bands[0].scale_factor == pytest.approx(1e-4)
@@ -48,7 +48,7 @@ def test_nodata_and_scale(write_raster: Any) -> None:
     values = np.full((2, 4, 4), 50, "int16")
     values[0, 1, 2] = -999
     path = write_raster("x_20200101.tif", values, nodata=-999, scale=0.1, offset=-1.0)
-    read = open_stack(path).read()
+    read = open_rasters(path).read()
     assert np.isnan(read[0, 1, 2, 0])
     assert np.isfinite(read[0, 1, 2, 1])
     assert read[0, 0, 0, 0] == pytest.approx(4.0)
@@ -59,13 +59,13 @@ def test_float_nodata_is_compared_as_stored(write_raster: Any) -> None:
     values[0, 0, 0] = np.float32(-3.4e38)
     values[0, 1, 1] = np.nan
     path = write_raster("x_20200101.tif", values, nodata=float(np.float32(-3.4e38)))
-    assert np.isnan(open_stack(path).read()).sum() == 2
+    assert np.isnan(open_rasters(path).read()).sum() == 2
 
 
 def test_dates_from_tags(write_raster: Any) -> None:
     late = write_raster("b.tif", tags={"TIFFTAG_DATETIME": "2020:03:01 10:00:00"})
     early = write_raster("c.tif", tags={"ACQUISITION_DATE": "2020-01-01"})
-    assert open_stack([late, early]).paths == (str(early), str(late))
+    assert open_rasters([late, early]).paths == (str(early), str(late))
 
 
 @pytest.mark.parametrize(
@@ -84,19 +84,19 @@ def test_the_first_file_that_differs_is_named(write_raster: Any, change: dict[st
     first = write_raster("a_20200101.tif")
     other = write_raster("b_20200102.tif", **change)
     with pytest.raises(EncodeError, match=said) as caught:
-        open_stack([first, other])
+        open_rasters([first, other])
     assert str(other) in str(caught.value) and str(first) in str(caught.value)
 
 
 def test_duplicate_and_missing_dates(write_raster: Any) -> None:
     a, b, c = (write_raster(name) for name in ("a_20200101.tif", "b_20200101.tif", "plain.tif"))
     with pytest.raises(EncodeError, match="same date") as caught:
-        open_stack([a, b])
+        open_rasters([a, b])
     assert str(a) in str(caught.value) and str(b) in str(caught.value)
     with pytest.raises(EncodeError, match=r"plain\.tif: no date"):
-        open_stack([a, c])
+        open_rasters([a, c])
     with pytest.raises(EncodeError, match="does not match its name"):
-        open_stack([a], date_regex=r"acq(\d{8})")
+        open_rasters([a], date_regex=r"acq(\d{8})")
 
 
 def test_a_file_that_is_no_raster_is_named(write_raster: Any, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_file_that_is_no_raster_is_named(write_raster: Any, tmp_path: Path) ->
     bad = tmp_path / "b_20200102.tif"
     bad.write_bytes(b"not a raster")
     with pytest.raises(EncodeError, match=r"b_20200102\.tif: cannot be opened"):
-        open_stack([good, bad])
+        open_rasters([good, bad])
 
 
 def test_a_damaged_raster_is_named_when_read(write_raster: Any) -> None:
@@ -113,6 +113,6 @@ def test_a_damaged_raster_is_named_when_read(write_raster: Any) -> None:
     middle = len(data) // 2
     data[middle : middle + 2000] = bytes(2000)
     path.write_bytes(bytes(data))
-    stack = open_stack(path)
+    stack = open_rasters(path)
     with pytest.raises(EncodeError, match=r"a_20200101\.tif: cannot be read"):
         stack.read()

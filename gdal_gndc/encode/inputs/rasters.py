@@ -1,107 +1,38 @@
-"""A stack of rasters, one a date, as one array of physical values."""
+"""Stacks of rasters, one a date."""
 
 from __future__ import annotations
 
-import glob
 import logging
-import os
-import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gdal_gndc.encode.dates import compile_regex, date_by_regex, date_in_name, date_in_tags
+from gdal_gndc.encode.inputs.dates import compile_regex, date_by_regex, date_in_name, date_in_tags
+from gdal_gndc.encode.inputs.find import Paths, find_files
+from gdal_gndc.encode.inputs.source import Source
 from gdal_gndc.errors import EncodeError
 from gdal_gndc.format.meta import Band
 from gdal_gndc.times import format_time
 
 _log = logging.getLogger(__name__)
 
-PathLike = str | os.PathLike[str]
-Inputs = PathLike | Sequence[PathLike]
-_SUFFIXES = (".tif", ".tiff", ".vrt")
-_REMOTE = re.compile(r"^(/vsi|[a-z][a-z0-9+.-]+://)", re.IGNORECASE)
-
 
 @dataclass(frozen=True)
-class Stack:
-    """Rasters of one grid in the order of their dates.
-
-    Attributes
-    ----------
-    paths, times
-        One file and one UTC datetime per frame, ascending.
-    height, width
-        Pixels.
-    bands
-        Name, scale, offset, nodata and wavelength of each band.
-    nodata
-        Stored value that means none, per band; None without one (NaN always means none).
-    crs
-        ``EPSG:n`` or WKT2, or None.
-    transform
-        Affine a..f of the upper-left corner, or None.
-    dtype
-        Of the stored values.
-    """
+class RasterStack(Source):
+    """Rasters of one grid in the order of their dates; `paths` is one file a frame."""
 
     paths: tuple[str, ...]
-    times: tuple[datetime, ...]
-    height: int
-    width: int
-    bands: tuple[Band, ...]
     nodata: tuple[float | None, ...]
-    crs: str | None
-    transform: tuple[float, float, float, float, float, float] | None
-    dtype: str
 
     @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """(T, H, W, C)."""
-        return len(self.paths), self.height, self.width, len(self.bands)
+    def names(self) -> tuple[str, ...]:
+        """The files."""
+        return self.paths
 
-    @property
-    def raw_bytes(self) -> int:
-        """Size of the stored values without compression."""
-        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
-
-    def read(
-        self,
-        frames: tuple[int, int] | None = None,
-        rows: tuple[int, int] | None = None,
-        cols: tuple[int, int] | None = None,
-    ) -> NDArray[np.float32]:
-        """Read a box of the stack.
-
-        Parameters
-        ----------
-        frames, rows, cols
-            Half-open ranges, all of it by default.
-
-        Returns
-        -------
-        ndarray
-            (T, H, W, C) float32 in physical units, NaN where a band has no data.
-
-        Raises
-        ------
-        EncodeError
-            If a file cannot be read; it is named.
-        """
-        t0, t1 = frames or (0, len(self.paths))
-        r0, r1 = rows or (0, self.height)
-        c0, c1 = cols or (0, self.width)
-        out = np.empty((t1 - t0, r1 - r0, c1 - c0, len(self.bands)), np.float32)
-        for k in range(t0, t1):
-            out[k - t0] = self._read_frame(k, (r0, r1), (c0, c1))
-        return out
-
-    def _read_frame(self, k: int, rows: tuple[int, int], cols: tuple[int, int]) -> NDArray[np.float32]:
+    def read_frame(self, k: int, rows: tuple[int, int], cols: tuple[int, int]) -> NDArray[np.float32]:
         import rasterio
         from rasterio.windows import Window
 
@@ -124,55 +55,15 @@ class Stack:
         return out
 
 
-def find_files(inputs: Inputs) -> list[str]:
-    """Return the rasters that inputs name, without those named twice, in the order found.
-
-    An input is a file, a directory (its ``.tif``, ``.tiff`` and ``.vrt``, not those of its subdirectories), a
-    pattern with ``*``, ``?`` or ``[``, a text file ``.txt`` with one input a line, a ``/vsi`` path or a URL.
-
-    Raises
-    ------
-    EncodeError
-        If an input does not exist or names nothing.
-    """
-    items = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
-    found: dict[str, None] = {}
-    for item in items:
-        found.update(dict.fromkeys(_expand(os.fspath(item))))
-    if not found:
-        raise EncodeError("no input files were given")
-    return list(found)
-
-
-def _expand(text: str) -> Iterable[str]:
-    if _REMOTE.match(text):
-        return [text]
-    path = Path(text)
-    if path.is_dir():
-        names = sorted(str(p) for p in path.iterdir() if p.suffix.lower() in _SUFFIXES)
-        if not names:
-            raise EncodeError(f"{text}: the directory holds no {', '.join(_SUFFIXES)} files")
-        return names
-    if path.is_file():
-        if path.suffix.lower() != ".txt":
-            return [text]
-        lines = (line.strip() for line in path.read_text("utf-8").splitlines())
-        return [name for line in lines if line and not line.startswith("#") for name in _expand(line)]
-    names = sorted(glob.glob(text)) if any(c in text for c in "*?[") else []  # noqa: PTH207
-    if not names:
-        raise EncodeError(f"{text}: no such file, directory or matching pattern")
-    return names
-
-
-def open_stack(inputs: Inputs, *, date_regex: str | None = None) -> Stack:
+def open_rasters(inputs: Paths, *, date_regex: str | None = None) -> RasterStack:
     """Look at every file of a stack, without reading pixels.
 
     Parameters
     ----------
     inputs
-        See `find_files`.
+        See `gdal_gndc.encode.inputs.find.find_files`.
     date_regex
-        See `gdal_gndc.encode.dates.date_by_regex`; by default dates come from the names, else from tags.
+        See `gdal_gndc.encode.inputs.dates.date_by_regex`; by default dates come from the names, else from tags.
 
     Raises
     ------
@@ -207,7 +98,7 @@ def open_stack(inputs: Inputs, *, date_regex: str | None = None) -> Stack:
         _check_same(path, described, first)
     order = sorted(dated)
     _log.debug("%d rasters from %s to %s", len(order), order[0], order[-1])
-    return Stack(
+    return RasterStack(
         paths=tuple(dated[when] for when in order),
         times=tuple(order),
         height=first["height"],

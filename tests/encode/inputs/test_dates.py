@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gdal_gndc.encode.dates import compile_regex, date_by_regex, date_in_name, date_in_tags
+from gdal_gndc.encode.inputs.dates import compile_regex, date_by_regex, date_in_name, date_in_tags
 from gdal_gndc.errors import EncodeError
 
 

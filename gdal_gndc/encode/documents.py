@@ -1,0 +1,110 @@
+"""What goes into the container of an encoded cube."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gdal_gndc.encode.chunks import Piece
+from gdal_gndc.encode.inputs import Source
+from gdal_gndc.encode.plan import Plan
+from gdal_gndc.errors import EncodeError
+from gdal_gndc.format.manifest import Manifest
+from gdal_gndc.format.meta import Meta
+from gdal_gndc.format.writer import ContainerWriter
+
+
+@dataclass(frozen=True)
+class Documents:
+    """What goes into the container."""
+
+    meta: Meta
+    manifest: Manifest
+    blobs: dict[str, bytes]
+
+    @classmethod
+    def of(cls, source: Source, pieces: list[Piece], plan: Plan) -> Documents:
+        """Describe a stack and its chunks."""
+        meta = Meta(
+            shape=source.shape,
+            bands=source.bands,
+            dtype=source.dtype,
+            crs=source.crs,
+            transform=source.transform,
+            times=source.times,
+            global_start=source.times[0],
+            global_end=source.times[-1],
+        )
+        blobs = {piece.entry.file: piece.blob for piece in pieces if piece.blob is not None}
+        missing = tuple(
+            {"id": list(piece.entry.id), "reason": "no_data", "tag": "skip"} for piece in pieces if piece.blob is None
+        )
+        if not blobs:
+            raise EncodeError("no sample of the stack has a value: everything is nodata")
+        manifest = Manifest(
+            chunks=tuple(piece.entry for piece in pieces if piece.blob is not None),
+            overlap=plan.overlap,
+            missing=missing,
+        )
+        return cls(meta, manifest, blobs)
+
+    def write(self, path: Path, sidecars: dict[str, bytes]) -> int:
+        """Write the container and return its size."""
+        with ContainerWriter(path, self.meta, self.manifest) as writer:
+            for name, blob in self.blobs.items():
+                writer.add_chunk(name, blob)
+            for name, data in sidecars.items():
+                writer.add_sidecar(name, data)
+        return path.stat().st_size
+
+    def write_measured(self, path: Path, metrics: dict[str, Any], source: Source, plan: Plan, device: str) -> int:
+        """Write the container with its metrics, which tell the size of the file that holds them."""
+        provenance = _dump(_provenance(source, plan, device))
+
+        def document(size: int) -> bytes:
+            return _dump(
+                {
+                    "source": "decoded file against its sources",
+                    "bytes": size,
+                    "raw_bytes": source.raw_bytes,
+                    "ratio": float(f"{source.raw_bytes / size:.5g}"),
+                    "bits_per_sample": float(f"{8 * size / max(1, metrics['n_valid']):.5g}"),
+                    **metrics,
+                }
+            )
+
+        # Blanks at the end of the document make its length, and with it the size it tells, independent of that size.
+        room = len(document(path.stat().st_size)) + 16
+        size = self.write(path, {"metrics.json": b" " * room, "provenance.json": provenance})
+        self.write(path, {"metrics.json": document(size).ljust(room), "provenance.json": provenance})
+        return size
+
+
+def _provenance(source: Source, plan: Plan, device: str) -> dict[str, Any]:
+    # Without dates of making: the same inputs give the same bytes.
+    from gdal_gndc import __version__
+
+    return {
+        "format": "gndc-provenance",
+        "version": "0.9",
+        "encoder": {"name": "gdal-gndc", "version": __version__},
+        "source": {"uri": Path(source.names[0]).name, "n_files": len(source.names)},
+        "training": {
+            "loss": "MSE",
+            "optimizer": "Adam",
+            "steps": plan.steps,
+            "batch_size": plan.batch,
+            "lr_grid": plan.table_rate,
+            "lr_mlp": plan.decoder_rate,
+            "x_preset": plan.preset,
+            "x_rate": [plan.rate_weight, plan.rate_relative],
+            "x_seed": plan.seed,
+            "hardware": device,
+        },
+    }
+
+
+def _dump(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, separators=(",", ":"), allow_nan=False).encode()

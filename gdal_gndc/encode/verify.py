@@ -1,0 +1,46 @@
+"""Does the file written give back its sources?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gdal_gndc.encode.inputs import Source
+from gdal_gndc.encode.metrics import Metrics
+from gdal_gndc.encode.residuals import ErrorBound
+from gdal_gndc.errors import EncodeError
+
+
+def measure(path: Path, source: Source) -> dict[str, Any]:
+    """Decode every frame of a cube and compare it with its source.
+
+    Raises
+    ------
+    EncodeError
+        If the file does not give back every sample of the sources.
+    """
+    import gdal_gndc
+
+    metrics = Metrics([band.name for band in source.bands], int(np.prod(source.shape, dtype=np.int64)))
+    with gdal_gndc.open(path, device="cpu") as cube:
+        for k in range(len(source.times)):
+            metrics.add(source.read(frames=(k, k + 1))[0], cube.read(k))
+    if metrics.lost:
+        raise EncodeError(f"{path}: {metrics.lost} samples of the sources read as NaN from the file written")
+    return metrics.summary()
+
+
+def check_bound(metrics: dict[str, Any], bound: ErrorBound, target: Path) -> None:
+    for band, most in zip(metrics["bands"], bound.bands, strict=True):
+        found = band.get("max_error")
+        if found is not None and found > most:
+            raise EncodeError(f"{target}: band {band['name']} has an error of {found}, the bound is {most}")
+
+
+def check_opens(path: Path) -> None:
+    import gdal_gndc
+
+    with gdal_gndc.open(path, device="cpu") as cube:
+        cube.read(0, window=(0, 0, 1, 1))
