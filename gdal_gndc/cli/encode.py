@@ -11,10 +11,14 @@ import click
 
 from gdal_gndc.cli.base import Command
 
+_GOAL_MISSED = 3
 _EPILOG = """\b
 Examples:
   gndc encode s2/*.tif -o s2.gndc
   gndc encode s2/*.tif -o s2.gndc --max-error 0.01
+  gndc encode s2/*.tif -o s2.gndc --target-psnr 36
+  gndc encode s2/*.tif --dry-run --target-size 40000 --save-config plan.yaml
+  gndc encode s2/*.tif -o s2.gndc --config plan.yaml
   gndc encode archive/ -o archive.gndc --preset best
   gndc encode *.tif -o cube.gndc --date-regex '_(?P<year>\\d{4})(?P<yearday>\\d{3})_'
 """
@@ -32,15 +36,19 @@ def _bounds(text: str | None) -> float | list[float] | None:
 
 @click.command(cls=Command, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUTS...")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The .gndc file to write.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The .gndc file to write.")
 @click.option("--date-regex", metavar="REGEX", help="Finds the date in a file's name.")
 @click.option(
     "--preset",
     type=click.Choice(["tiny", "fast", "balanced", "best"]),
-    default="balanced",
-    show_default=True,
-    help="What to spend: bytes and time, or quality.",
+    help="What to spend: bytes and time, or quality; balanced by default.",
 )
+@click.option("--target-psnr", type=float, metavar="DB", help="Reach this PSNR with as few bytes as it takes.")
+@click.option("--target-bps", type=float, metavar="BITS", help="As good as so many bits a sample allow.")
+@click.option("--target-size", type=int, metavar="BYTES", help="As good as a file of this size allows.")
+@click.option("--config", type=click.Path(path_type=Path), help="A plan that --save-config wrote, used as it is.")
+@click.option("--save-config", type=click.Path(path_type=Path), help="Write the plan as YAML.")
+@click.option("--dry-run", is_flag=True, help="Only say what is planned and expected, after a short trial.")
 @click.option("--steps", type=click.IntRange(min=1), help="Training steps of a chunk.")
 @click.option("--rate-weight", type=click.FloatRange(min=0), help="Weight of a bit a sample beside the squared error.")
 @click.option(
@@ -51,7 +59,11 @@ def _bounds(text: str | None) -> float | list[float] | None:
     help="How the decoder's weights are stored.",
 )
 @click.option("--max-error", metavar="LIST", help="Largest error allowed, for all bands or one a band by commas.")
-@click.option("--interpolate", is_flag=True, help="Teach the network what lies between the dates.")
+@click.option(
+    "--interpolate/--no-interpolate",
+    default=None,
+    help="Teach the network what lies between the dates; by default where a trial says that it helps.",
+)
 @click.option("--chunk-size", type=click.IntRange(min=16), help="Largest side of a chunk in pixels.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random numbers.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads; all cores by default.")
@@ -66,20 +78,49 @@ def _bounds(text: str | None) -> float | list[float] | None:
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar, no report.")
 @click.option("-v", "--verbose", is_flag=True, help="Say what is planned.")
-def encode(inputs: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool, **options: Any) -> None:
+def encode(inputs: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool, **options: Any) -> int | None:
     """Encode INPUTS, rasters of one grid with one date each, as a neural data cube.
 
     INPUTS are files, directories, quoted patterns or text lists of them. Dates are taken from the names or the tags.
-    The file appears when it is complete and has been decoded and compared with its sources.
+    The file appears when it is complete and has been decoded and compared with its sources. The exit code is 3 when
+    the file written misses its target.
     """
     from gdal_gndc.encode.encoder import encode as run
+    from gdal_gndc.encode.plan import Plan
 
     if verbose:
         logging.basicConfig(level=logging.INFO, format="%(message)s")
-    output = options.pop("output")
+    config = options.pop("config")
+    options["plan"] = Plan.load(config) if config else None
     options["max_error"] = _bounds(options["max_error"])
+    save_config = options.pop("save_config")
+    if options.pop("dry_run"):
+        _dry_run(inputs, save_config, options)
+        return None
+    output = options.pop("output")
+    if output is None:
+        raise click.UsageError("Missing option '-o' / '--output'.")
     report = run(list(inputs), output, progress=not quiet, **options)
+    if save_config:
+        report.plan.save(save_config)
     if as_json:
         click.echo(json.dumps(report.to_json(), indent=1))
     elif not quiet:
         click.echo(report.table())
+    if report.goal_reached is False:
+        click.echo(f"gndc: {output}: {report.goal and report.goal.text()} was not reached", err=True)
+        return _GOAL_MISSED
+    return None
+
+
+def _dry_run(inputs: tuple[str, ...], save_config: Path | None, options: dict[str, Any]) -> None:
+    from gdal_gndc.encode.inputs import open_source
+    from gdal_gndc.encode.prepare import prepare
+
+    source_options = {key: options.pop(key) for key in ("date_regex",)}
+    for key in ("output", "device", "overwrite"):
+        options.pop(key)
+    prepared = prepare(open_source(list(inputs), **source_options), **options)
+    click.echo(prepared.explain())
+    if save_config:
+        prepared.plan.save(save_config)

@@ -19,6 +19,8 @@ from gdal_gndc.field.core import lib, message_buffer, pointer, text
 Floats = NDArray[np.float32]
 STRENGTHS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 _OUTLIER = 5.0  # standard deviations, by the median of a series
+# Fewer cannot be cross-validated.
+FEWEST_DATES = 8
 _SERIES = 20_000  # looked at to choose the strength
 
 

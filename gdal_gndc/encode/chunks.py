@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdal_gndc.encode import quantise
-from gdal_gndc.encode.between import with_virtual_frames
+from gdal_gndc.encode.between import FEWEST_DATES, with_virtual_frames
 from gdal_gndc.encode.inputs import Source
 from gdal_gndc.encode.normalise import Normalisation
 from gdal_gndc.encode.plan import Plan
@@ -24,9 +24,6 @@ from gdal_gndc.format.mask import Mask
 from gdal_gndc.times import to_seconds
 
 _log = logging.getLogger(__name__)
-
-# Fewer cannot be cross-validated.
-_FEWEST_DATES = 8
 
 
 @dataclass(frozen=True)
@@ -57,10 +54,6 @@ class ChunkJob:
     ----------
     source, plan, timeline
         The cube, how it will be encoded, its times.
-    bound
-        Largest error of a sample, or None.
-    interpolate
-        Teach what lies between the dates.
     device
         ``cpu`` or ``cuda``.
     threads
@@ -70,8 +63,6 @@ class ChunkJob:
     source: Source
     plan: Plan
     timeline: Timeline
-    bound: ErrorBound | None
-    interpolate: bool
     device: str
     threads: int
 
@@ -92,11 +83,14 @@ class ChunkJob:
         bar.start_chunk(normal.scale, values)
         samples = Samples(normal.apply(values), self.timeline.normalised[slice(*entry.time)])
         observed = samples.times
-        if self.interpolate and len(observed) >= _FEWEST_DATES:
+        bound = ErrorBound(plan.max_error) if plan.max_error else None
+        if plan.virtual_frames and len(observed) >= FEWEST_DATES:
             seconds = np.array([to_seconds(t) for t in source.times[slice(*entry.time)]])
-            samples, score = with_virtual_frames(samples, seconds)
+            samples, score = with_virtual_frames(
+                samples, seconds, per_gap=plan.virtual_frames, weight=plan.virtual_weight
+            )
             _log.info("smoother: R2 %.3f on dates left out", score)
-        if not self.bound:
+        if not bound:
             del values
         if self.device == "cuda":
             from gdal_gndc.encode.torch_train import train_chunk_torch
@@ -115,6 +109,6 @@ class ChunkJob:
             train_frames=len(masked),
             mask_bytes=Mask.pack(masked),
         )
-        if self.bound:
-            chunk = correct(chunk, values, observed, self.bound)
+        if bound:
+            chunk = correct(chunk, values, observed, bound)
         return chunk.to_bytes()

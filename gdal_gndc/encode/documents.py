@@ -16,6 +16,20 @@ from gdal_gndc.format.meta import Meta
 from gdal_gndc.format.writer import ContainerWriter
 
 
+def meta_of(source: Source) -> Meta:
+    """Describe a source as ``meta.json`` does."""
+    return Meta(
+        shape=source.shape,
+        bands=source.bands,
+        dtype=source.dtype,
+        crs=source.crs,
+        transform=source.transform,
+        times=source.times,
+        global_start=source.times[0],
+        global_end=source.times[-1],
+    )
+
+
 @dataclass(frozen=True)
 class Documents:
     """What goes into the container."""
@@ -27,16 +41,7 @@ class Documents:
     @classmethod
     def of(cls, source: Source, pieces: list[Piece], plan: Plan) -> Documents:
         """Describe a stack and its chunks."""
-        meta = Meta(
-            shape=source.shape,
-            bands=source.bands,
-            dtype=source.dtype,
-            crs=source.crs,
-            transform=source.transform,
-            times=source.times,
-            global_start=source.times[0],
-            global_end=source.times[-1],
-        )
+        meta = meta_of(source)
         blobs = {piece.entry.file: piece.blob for piece in pieces if piece.blob is not None}
         missing = tuple(
             {"id": list(piece.entry.id), "reason": "no_data", "tag": "skip"} for piece in pieces if piece.blob is None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
+from gdal_gndc.encode.goal import Goal
 from gdal_gndc.encode.plan import Plan
 
 
@@ -30,6 +32,8 @@ class EncodeReport:
         How it was encoded.
     device
         ``cpu`` or ``cuda``.
+    goal
+        What the file was to reach.
     """
 
     path: str
@@ -40,6 +44,15 @@ class EncodeReport:
     metrics: dict[str, Any]
     plan: Plan
     device: str = "cpu"
+    goal: Goal | None = None
+
+    @property
+    def goal_reached(self) -> bool | None:
+        """Whether the file is as good or as small as was asked for; None without a goal."""
+        if self.goal is None:
+            return None
+        figures = {"psnr": self.psnr or math.inf, "bps": self.bits_per_sample, "size": float(self.bytes)}
+        return self.goal.reached(figures[self.goal.kind])
 
     @property
     def psnr(self) -> float | None:
@@ -68,6 +81,7 @@ class EncodeReport:
             "bits_per_sample": round(self.bits_per_sample, 6),
             "seconds": round(self.seconds, 2),
             "device": self.device,
+            **({} if self.goal is None else {"goal": self.goal.text(), "goal_reached": self.goal_reached}),
             "metrics": self.metrics,
             "plan": self.plan.to_json(),
         }
@@ -87,6 +101,8 @@ class EncodeReport:
             f"{t} dates, {h} x {w} pixels, {c} bands: {self.raw_bytes:,} bytes became {self.bytes:,} "
             f"({self.ratio:.1f} : 1, {self.bits_per_sample:.3f} bits a sample) in {self.seconds:.1f} s"
         )
+        if self.goal:
+            lines.append(f"goal: {self.goal.text()}: {'reached' if self.goal_reached else 'NOT reached'}")
         return "\n".join(lines)
 
 

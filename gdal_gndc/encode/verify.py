@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ import numpy as np
 
 from gdal_gndc.encode.inputs import Source
 from gdal_gndc.encode.metrics import Metrics
-from gdal_gndc.encode.residuals import ErrorBound
 from gdal_gndc.errors import EncodeError
 
 
@@ -32,8 +32,8 @@ def measure(path: Path, source: Source) -> dict[str, Any]:
     return metrics.summary()
 
 
-def check_bound(metrics: dict[str, Any], bound: ErrorBound, target: Path) -> None:
-    for band, most in zip(metrics["bands"], bound.bands, strict=True):
+def check_bound(metrics: dict[str, Any], bounds: Sequence[float], target: Path) -> None:
+    for band, most in zip(metrics["bands"], bounds, strict=True):
         found = band.get("max_error")
         if found is not None and found > most:
             raise EncodeError(f"{target}: band {band['name']} has an error of {found}, the bound is {most}")

@@ -12,7 +12,7 @@ import numpy as np
 import gdal_gndc
 from gdal_gndc.encode.chunks import chunk_boxes
 from gdal_gndc.encode.encoder import encode
-from gdal_gndc.encode.plan import make_plan
+from gdal_gndc.encode.planner import make_plan
 
 QUICK: dict[str, Any] = {"preset": "fast", "steps": 300, "progress": False, "device": "cpu"}
 

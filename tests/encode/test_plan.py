@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gdal_gndc.encode.plan import PRESETS, make_plan
+from gdal_gndc.encode.planner import PRESETS, make_plan
 from gdal_gndc.errors import EncodeError
 from gdal_gndc.field.layout import Layout
 

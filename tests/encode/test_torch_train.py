@@ -9,7 +9,7 @@ import pytest
 
 from gdal_gndc.encode.inputs import open_rasters
 from gdal_gndc.encode.normalise import Normalisation
-from gdal_gndc.encode.plan import make_plan
+from gdal_gndc.encode.planner import make_plan
 from gdal_gndc.encode.quantise import tensors_of
 from gdal_gndc.encode.train import NativeTrainer, Samples, train_chunk
 

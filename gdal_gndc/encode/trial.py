@@ -1,0 +1,151 @@
+"""Short trainings on a part of a cube, to see what a plan will give."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gdal_gndc.encode import quantise
+from gdal_gndc.encode.documents import meta_of
+from gdal_gndc.encode.inputs import Source
+from gdal_gndc.encode.normalise import Normalisation
+from gdal_gndc.encode.plan import Plan
+from gdal_gndc.encode.timeline import Timeline
+from gdal_gndc.encode.train import NativeTrainer, Samples, train_chunk
+
+Floats = NDArray[np.float32]
+
+# What a whole training adds to one of a quarter of its steps: medians over small satellite stacks and presets.
+_GAIN_DB = 1.25
+_GROWTH = 1.1
+_SHARE = 0.25
+_SIDE = 128
+_OVERHEAD = 3200  # bytes of a file beside its weights, masks and meta.json
+_POINTS = 60_000
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a plan is expected to give.
+
+    Attributes
+    ----------
+    bits_per_sample
+        Of the whole file, without corrections.
+    psnr
+        In dB.
+    seconds
+        Of training.
+    memory
+        Bytes at the peak of training a chunk.
+    """
+
+    bits_per_sample: float
+    psnr: float
+    seconds: float
+    memory: int
+
+    def bytes(self, n_samples: int) -> int:
+        """Size of the file of a cube of so many samples."""
+        return round(self.bits_per_sample * n_samples / 8)
+
+
+class Trial:
+    """A part of a cube that plans are tried on: the middle, all dates.
+
+    Parameters
+    ----------
+    source
+        Its middle 128 x 128 pixels are read, all dates.
+    threads
+        0: all cores.
+    """
+
+    def __init__(self, source: Source, *, threads: int = 0) -> None:
+        self.source, self.threads = source, threads
+        (top, bottom), (left, right) = (_middle(n) for n in (source.height, source.width))
+        self.values = source.read(None, (top, bottom), (left, right))
+        self.empty = not np.isfinite(self.values).any()
+        if self.empty:
+            return
+        self.normal = Normalisation.of(self.values)
+        self.samples: Floats = self.normal.apply(self.values)
+        valid = self.values[np.isfinite(self.values)]
+        self._spread = float(np.subtract(*np.percentile(valid, (99.9, 0.1)))) / self.normal.scale
+        self._n_valid = valid.size
+        self._valid = valid.size / self.values.size
+
+    @property
+    def whole(self) -> bool:
+        """Whether the part is all of the cube."""
+        return self.values.shape == self.source.shape
+
+    def outlook(self, make: Callable[[tuple[int, int, int, int]], Plan], *, share: float = _SHARE) -> Outlook:
+        """Train for a share of the steps and say what the whole would give.
+
+        Parameters
+        ----------
+        make
+            The plan for a shape (T, H, W, C).
+        share
+            Of the plan's steps.
+        """
+        full = make(self.source.shape)
+        plan = make(self.samples.shape)
+        bits, psnr, seconds = self.run(replace(plan, steps=max(200, round(share * plan.steps))))
+        n_samples = math.prod(self.source.shape) * self._valid
+        beside = 8 * (_OVERHEAD + len(meta_of(self.source).to_json())) / max(1.0, n_samples)
+        if not self.whole:
+            seconds = self._seconds_a_step(full) * full.steps * full.n_chunks
+        else:
+            seconds *= full.steps / max(200, round(share * plan.steps))
+        if share == _SHARE:
+            bits, psnr = bits * _GROWTH, psnr + _GAIN_DB
+        return Outlook(bits + beside, psnr, seconds, training_memory(full))
+
+    def run(self, plan: Plan) -> tuple[float, float, float]:
+        """Train and return bits of the weights a sample, PSNR in dB, seconds."""
+        started = time.monotonic()
+        times = Timeline.of(self.source.times, plan.time_span).normalised
+        trainer = train_chunk(plan, Samples(self.samples, times), n_threads=self.threads)
+        seconds = time.monotonic() - started
+        weights, _ = quantise.pack(quantise.tensors_of(trainer), plan)
+        n = self.samples.shape
+        rng = np.random.default_rng(plan.seed)
+        k, i, j = (rng.integers(0, n[axis], _POINTS) for axis in range(3))
+        found = trainer.evaluate(
+            ((j + 0.5) / n[2]).astype(np.float32), ((i + 0.5) / n[1]).astype(np.float32), times[k]
+        )[:, : n[3]]
+        error = float(np.nanmean((found - self.samples[k, i, j]).astype(np.float64) ** 2))
+        psnr = 20 * math.log10(max(self._spread, 1e-30) / max(math.sqrt(error), 1e-30))
+        return 8 * len(weights) / self._n_valid, psnr, seconds
+
+    def _seconds_a_step(self, plan: Plan) -> float:
+        """Time some steps of a plan's own network: its tables cost more than those of the part."""
+        times = Timeline.of(self.source.times, plan.time_span).normalised[slice(0, plan.chunk[0])]
+        samples = Samples(np.ascontiguousarray(self.samples[: plan.chunk[0]]), times)
+        trainer = NativeTrainer(plan, samples, n_threads=self.threads)
+        trainer.run(2)
+        started = time.monotonic()
+        trainer.run(5)
+        return (time.monotonic() - started) / 5
+
+
+def training_memory(plan: Plan) -> int:
+    """Estimate the bytes that training a chunk takes: its samples twice, and every weight with what Adam keeps."""
+    from gdal_gndc.field.layout import Layout
+
+    t, h, w = (min(n, size) for n, size in zip(plan.shape, plan.chunk, strict=False))
+    frames = t + (t - 1) * plan.virtual_frames
+    samples = (t + frames) * (h + 2 * plan.overlap) * (w + 2 * plan.overlap) * plan.shape[3] * 4
+    return samples + 24 * sum(Layout.of(plan.config).counts) + 60_000_000
+
+
+def _middle(n: int) -> tuple[int, int]:
+    size = min(n, _SIDE)
+    return (n - size) // 2, (n - size) // 2 + size
