@@ -1,7 +1,7 @@
 """The documentation runs: every code block of every page is executed, in the order in which a reader meets them.
 
-A page is run in a folder that holds the stack ``s2_flanders/`` and a cube of it, ``flanders.gndc``, and the cubes
-``matogrosso.gndc`` and ``gulfstream.gndc`` if it names them. Its blocks of
+A page is run in a folder that holds the stacks ``s2_flanders/`` and ``modis_mt_vi/``, a cube of the first,
+``flanders.gndc``, and the cubes ``matogrosso.gndc`` and ``gulfstream.gndc`` if it names them. Its blocks of
 ``python`` share one namespace, its blocks of ``bash`` run with ``-euo pipefail``. A block of ``text`` is
 
 - the output of the block before it, after ``<!-- output -->``: compared, ``...`` stands for anything;
@@ -203,7 +203,8 @@ def test_page(
     executed = [block for block in blocks if block.language in EXECUTED and not block.skipped]
     programs = any(block.language == "bash" and _GDAL.search(block.text) for block in executed)
     reader = Reader(page, tmp_path, request.getfixturevalue("driver") if programs else shell)
-    (tmp_path / "s2_flanders").symlink_to(stacks / "s2_flanders")
+    for stack in ("s2_flanders", "modis_mt_vi"):
+        (tmp_path / stack).symlink_to(stacks / stack)
     shutil.copy(real_cube, tmp_path / "flanders.gndc")
     for name, fixture in CUBES.items():
         if any(name in block.text for block in executed):

@@ -48,6 +48,9 @@ def sources(cube: str) -> Iterator[list[Path]]:
     if variant == "all":
         yield files
         return
+    if variant == "clear":
+        yield [path for path in files if _cloudy(path) < 0.1]
+        return
     with tempfile.TemporaryDirectory() as made:
         yield [_four_bands(path, Path(made)) for path in files if _cloudy(path) < 0.1]
 
