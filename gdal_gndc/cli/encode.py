@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gdal_gndc.cli.base import Command
+from gdal_gndc.cli.input_options import input_options, take_input_options
+
+if TYPE_CHECKING:
+    from gdal_gndc.encode.inputs import SourceOptions
 
 _GOAL_MISSED = 3
 _EPILOG = """\b
@@ -37,7 +41,7 @@ def _bounds(text: str | None) -> float | list[float] | None:
 @click.command(cls=Command, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUTS...")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The .gndc file to write.")
-@click.option("--date-regex", metavar="REGEX", help="Finds the date in a file's name.")
+@input_options
 @click.option(
     "--preset",
     type=click.Choice(["tiny", "fast", "balanced", "best"]),
@@ -90,17 +94,18 @@ def encode(inputs: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool, *
 
     if verbose:
         logging.basicConfig(level=logging.INFO, format="%(message)s")
+    source_options = take_input_options(options)
     config = options.pop("config")
     options["plan"] = Plan.load(config) if config else None
     options["max_error"] = _bounds(options["max_error"])
     save_config = options.pop("save_config")
     if options.pop("dry_run"):
-        _dry_run(inputs, save_config, options)
+        _dry_run(inputs, save_config, source_options, options)
         return None
     output = options.pop("output")
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output'.")
-    report = run(list(inputs), output, progress=not quiet, **options)
+    report = run(list(inputs), output, progress=not quiet, **source_options, **options)
     if save_config:
         report.plan.save(save_config)
     if as_json:
@@ -113,11 +118,12 @@ def encode(inputs: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool, *
     return None
 
 
-def _dry_run(inputs: tuple[str, ...], save_config: Path | None, options: dict[str, Any]) -> None:
+def _dry_run(
+    inputs: tuple[str, ...], save_config: Path | None, source_options: SourceOptions, options: dict[str, Any]
+) -> None:
     from gdal_gndc.encode.inputs import open_source
     from gdal_gndc.encode.prepare import prepare
 
-    source_options = {key: options.pop(key) for key in ("date_regex",)}
     for key in ("output", "device", "overwrite"):
         options.pop(key)
     prepared = prepare(open_source(list(inputs), **source_options), **options)

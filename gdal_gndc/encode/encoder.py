@@ -8,13 +8,13 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from gdal_gndc.atomic import replacing
 from gdal_gndc.encode.chunks import ChunkJob, Piece, chunk_boxes
 from gdal_gndc.encode.device import Device, choose_device
 from gdal_gndc.encode.documents import Documents
-from gdal_gndc.encode.inputs import Inputs, Source, open_source
+from gdal_gndc.encode.inputs import Inputs, Source, SourceOptions, open_source
 from gdal_gndc.encode.plan import Plan
 from gdal_gndc.encode.planner import DecoderType, Preset
 from gdal_gndc.encode.prepare import Prepared, prepare
@@ -34,7 +34,6 @@ def encode(
     inputs: Inputs,
     output: str | os.PathLike[str],
     *,
-    date_regex: str | None = None,
     preset: Preset | None = None,
     target_psnr: float | None = None,
     target_bps: float | None = None,
@@ -52,19 +51,17 @@ def encode(
     overwrite: bool = False,
     sidecars: bool = True,
     progress: bool = True,
+    **source_options: Unpack[SourceOptions],
 ) -> EncodeReport:
     """Encode a stack of rasters as a neural data cube.
 
     Parameters
     ----------
     inputs
-        Rasters of one grid, one a date: files, directories, patterns, text lists, URLs; see
-        `gdal_gndc.encode.inputs.find.find_files`.
+        A stack: files, directories, patterns, text lists, URLs of rasters, or others; see
+        `gdal_gndc.encode.inputs.open_source`.
     output
         The ``.gndc`` file. It appears complete and verified, or not at all.
-    date_regex
-        Finds the date in a file's name: groups ``year``, ``month``, ``day``, or one group in ISO 8601. By default
-        dates come from the usual patterns in names, else from the tags.
     preset
         ``tiny``, ``fast``, ``balanced`` (the default) or ``best``; with a target, the one that suits it.
     target_psnr, target_bps, target_size
@@ -96,6 +93,9 @@ def encode(
         Store ``metrics.json`` and ``provenance.json``.
     progress
         Show a progress bar on stderr.
+    source_options
+        How the inputs are read: ``date_regex``, ``merge``, ``skip_bad``, ``mask``, ``align`` and others; see
+        `gdal_gndc.encode.inputs.open_source`.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def encode(
     _check_target(target, overwrite)
     if threads is not None and threads < 1:
         raise EncodeError(f"{threads} threads, expected at least 1")
-    source = open_source(inputs, date_regex=date_regex)
+    source = open_source(inputs, **source_options)
     chosen = choose_device(device)
     prepared = prepare(
         source,
@@ -155,6 +155,7 @@ def encode(
         plan=prepared.plan,
         device=chosen,
         goal=prepared.goal,
+        skipped=source.skipped,
     )
 
 

@@ -34,6 +34,8 @@ class EncodeReport:
         ``cpu`` or ``cuda``.
     goal
         What the file was to reach.
+    skipped
+        What was left out of the cube and why, with ``skip_bad``.
     """
 
     path: str
@@ -45,6 +47,7 @@ class EncodeReport:
     plan: Plan
     device: str = "cpu"
     goal: Goal | None = None
+    skipped: tuple[str, ...] = ()
 
     @property
     def goal_reached(self) -> bool | None:
@@ -82,6 +85,7 @@ class EncodeReport:
             "seconds": round(self.seconds, 2),
             "device": self.device,
             **({} if self.goal is None else {"goal": self.goal.text(), "goal_reached": self.goal_reached}),
+            **({"skipped": list(self.skipped)} if self.skipped else {}),
             "metrics": self.metrics,
             "plan": self.plan.to_json(),
         }
@@ -103,6 +107,7 @@ class EncodeReport:
         )
         if self.goal:
             lines.append(f"goal: {self.goal.text()}: {'reached' if self.goal_reached else 'NOT reached'}")
+        lines += [f"left out: {text}" for text in self.skipped]
         return "\n".join(lines)
 
 

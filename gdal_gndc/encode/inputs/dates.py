@@ -6,9 +6,13 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from gdal_gndc.errors import EncodeError, TimeError
 from gdal_gndc.times import parse_time
+
+if TYPE_CHECKING:
+    from gdal_gndc.encode.inputs.look import Look
 
 # Tags that hold an acquisition time, in the order of trust.
 TAGS = ("ACQUISITIONDATETIME", "ACQUISITION_DATE", "TIFFTAG_DATETIME", "DATETIME", "datetime", "DATE", "date")
@@ -91,6 +95,40 @@ def compile_regex(text: str | None) -> re.Pattern[str] | None:
         return re.compile(text)
     except re.error as error:
         raise EncodeError(f"the date expression {text!r} is not a regular expression: {error}") from error
+
+
+class DateFinder:
+    """Finds the date of a raster: by a regular expression if there is one, else in its name, else in its tags.
+
+    Parameters
+    ----------
+    date_regex
+        See `date_by_regex`.
+
+    Raises
+    ------
+    EncodeError
+        If it is not a regular expression.
+    """
+
+    def __init__(self, date_regex: str | None) -> None:
+        self._pattern = compile_regex(date_regex)
+
+    def __call__(self, look: Look) -> datetime:
+        """Return the date, UTC.
+
+        Raises
+        ------
+        EncodeError
+            If there is none.
+        """
+        if self._pattern:
+            if when := date_by_regex(look.path, self._pattern):
+                return when
+            raise EncodeError(f"{look.path}: the date expression {self._pattern.pattern!r} does not match its name")
+        if when := date_in_name(look.path) or date_in_tags(look.tags):
+            return when
+        raise EncodeError(f"{look.path}: no date in its name or its tags; give date_regex")
 
 
 def _from_groups(groups: Mapping[str, str | None]) -> datetime | None:

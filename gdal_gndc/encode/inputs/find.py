@@ -1,4 +1,4 @@
-"""The rasters that a user's words name."""
+"""The files that a user's words name."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from gdal_gndc.errors import EncodeError
 
 PathLike = str | os.PathLike[str]
 Paths = PathLike | Sequence[PathLike]
-_SUFFIXES = (".tif", ".tiff", ".vrt")
+Kind = Literal["raster", "array", "stac", "catalog"]
+_RASTERS = (".tif", ".tiff", ".vrt", ".jp2")
+_ARRAYS = (".nc", ".nc4", ".h5", ".zarr", ".grib", ".grib2", ".grb", ".grb2")
 _REMOTE = re.compile(r"^(/vsi|[a-z][a-z0-9+.-]+://)", re.IGNORECASE)
 
 
 def find_files(inputs: Paths) -> list[str]:
-    """Return the rasters that inputs name, without those named twice, in the order found.
+    """Return the files that inputs name, without those named twice, in the order found.
 
-    An input is a file, a directory (its ``.tif``, ``.tiff`` and ``.vrt``, not those of its subdirectories), a
-    pattern with ``*``, ``?`` or ``[``, a text file ``.txt`` with one input a line, a ``/vsi`` path or a URL.
+    An input is a file, a directory (its ``.tif``, ``.tiff``, ``.vrt`` and ``.jp2``, or if it has none its netCDF,
+    Zarr and GRIB; not those of its subdirectories), a pattern with ``*``, ``?`` or ``[``, a text file ``.txt`` with
+    one input a line, a ``/vsi`` path or a URL, which may be a pattern with ``*``.
 
     Raises
     ------
@@ -36,15 +40,31 @@ def find_files(inputs: Paths) -> list[str]:
     return list(found)
 
 
+def kind_of(name: str) -> Kind:
+    """Return what a file is by its name: what is nothing else is left to GDAL."""
+    low = name.lower().rstrip("/").partition("?")[0]
+    if name.startswith("/vsi"):
+        return "raster"
+    if low.endswith(_ARRAYS) or _is_zarr(Path(name)):
+        return "array"
+    if low.endswith((".json", ".geojson")):
+        return "stac"
+    if low.endswith((".parquet", ".geoparquet", ".gpq")) or _is_partitioned(Path(name)):
+        return "catalog"
+    return "raster"
+
+
 def _expand(text: str) -> Iterable[str]:
     if _REMOTE.match(text):
-        return [text]
+        return _expand_remote(text)
     path = Path(text)
     if path.is_dir():
-        names = sorted(str(p) for p in path.iterdir() if p.suffix.lower() in _SUFFIXES)
-        if not names:
-            raise EncodeError(f"{text}: the directory holds no {', '.join(_SUFFIXES)} files")
-        return names
+        if path.suffix.lower() == ".zarr" or _is_zarr(path) or _is_partitioned(path):
+            return [text]
+        for suffixes in (_RASTERS, _ARRAYS):
+            if names := sorted(str(p) for p in path.iterdir() if p.suffix.lower() in suffixes):
+                return names
+        raise EncodeError(f"{text}: the directory holds no {', '.join((*_RASTERS, *_ARRAYS))} files")
     if path.is_file():
         if path.suffix.lower() != ".txt":
             return [text]
@@ -54,3 +74,28 @@ def _expand(text: str) -> Iterable[str]:
     if not names:
         raise EncodeError(f"{text}: no such file, directory or matching pattern")
     return names
+
+
+def _expand_remote(text: str) -> list[str]:
+    # a ? may begin the query of a URL
+    if text.startswith("/vsi") or "*" not in text:
+        return [text]
+    import fsspec
+
+    try:
+        system, pattern = fsspec.core.url_to_fs(text)
+        names = sorted(system.unstrip_protocol(name) for name in system.glob(pattern))
+    except (OSError, ValueError, ImportError) as error:
+        raise EncodeError(f"{text}: cannot be listed: {error}") from error
+    if not names:
+        raise EncodeError(f"{text}: no file matches")
+    return names
+
+
+def _is_zarr(path: Path) -> bool:
+    return any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zmetadata"))
+
+
+def _is_partitioned(path: Path) -> bool:
+    """A directory of a catalog in parts; of anything else this is quick to say."""
+    return path.is_dir() and (any(path.glob("*.parquet")) or any(path.glob("*/*.parquet")))

@@ -1,188 +1,302 @@
-"""Stacks of rasters, one a date."""
+"""Stacks of rasters, one or several a date."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gdal_gndc.encode.inputs.dates import compile_regex, date_by_regex, date_in_name, date_in_tags
+from gdal_gndc.encode.inputs.dates import DateFinder
 from gdal_gndc.encode.inputs.find import Paths, find_files
-from gdal_gndc.encode.inputs.source import Source
-from gdal_gndc.errors import EncodeError
-from gdal_gndc.format.meta import Band
+from gdal_gndc.encode.inputs.grid import Alignment, Grid
+from gdal_gndc.encode.inputs.look import Look
+from gdal_gndc.encode.inputs.merge import Merge, check_merge, merged
+from gdal_gndc.encode.inputs.source import Range, Source
+from gdal_gndc.errors import EncodeError, FileFormatError
+from gdal_gndc.raster_handles import dataset
 from gdal_gndc.times import format_time
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class RasterStack(Source):
-    """Rasters of one grid in the order of their dates; `paths` is one file a frame."""
+class Scene:
+    """Files of one grid and time, whose bands together are those of the cube: most often a single file."""
 
-    paths: tuple[str, ...]
+    time: datetime
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RasterStack(Source):
+    """Rasters in the order of their dates.
+
+    Attributes
+    ----------
+    frames
+        The scenes of each frame, merged as ``merge`` says.
+    indexes
+        Of each file of a scene the numbers of its bands, from 1.
+    nodata
+        The stored value that says so, of each band.
+    resampling
+        How rasters of another grid than the cube's are warped; None if all have it.
+    """
+
+    frames: tuple[tuple[Scene, ...], ...]
+    indexes: tuple[tuple[int, ...], ...]
     nodata: tuple[float | None, ...]
+    merge: Merge = "first"
+    resampling: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The files."""
-        return self.paths
+        """The first file of each frame."""
+        return tuple(scenes[0].files[0] for scenes in self.frames)
 
-    def read_frame(self, k: int, rows: tuple[int, int], cols: tuple[int, int]) -> NDArray[np.float32]:
-        import rasterio
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All files."""
+        return tuple(file for scenes in self.frames for scene in scenes for file in scene.files)
+
+    def read_frame(self, k: int, rows: Range, cols: Range) -> NDArray[np.float32]:
+        return merged((self._read_scene(scene, rows, cols) for scene in self.frames[k]), self.merge)
+
+    def read_codes(self, k: int, band: int, rows: Range, cols: Range) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """As `Source.read_codes`, exact for integers of any size; of several scenes the first that knows."""
+        shape = rows[1] - rows[0], cols[1] - cols[0]
+        codes, known = np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
+        place, nodata = [(f, i) for f, indexes in enumerate(self.indexes) for i in indexes][band], self.nodata[band]
+        for scene in self.frames[k]:
+            stored, valid = self._read_stored(scene.files[place[0]], (place[1],), rows, cols)
+            here = valid[0] & np.isfinite(stored[0])
+            if nodata is not None:
+                here &= stored[0] != np.asarray(nodata).astype(stored.dtype)
+            take = here & ~known
+            codes[take] = np.rint(stored[0][take]).astype(np.int64)
+            known |= here
+        return codes, known
+
+    def select(self, bands: tuple[int, ...]) -> RasterStack:
+        """As `Source.select`; bands that are left out are not read. The order must be that of the stack."""
+        places = [(f, i) for f, indexes in enumerate(self.indexes) for i in indexes]
+        kept = [places[b] for b in bands]
+        return replace(
+            self,
+            bands=tuple(self.bands[b] for b in bands),
+            nodata=tuple(self.nodata[b] for b in bands),
+            indexes=tuple(tuple(i for file, i in kept if file == f) for f in range(len(self.indexes))),
+        )
+
+    def _read_scene(self, scene: Scene, rows: Range, cols: Range) -> NDArray[np.float32]:
+        out = np.empty((rows[1] - rows[0], cols[1] - cols[0], len(self.bands)), np.float32)
+        b = 0
+        for path, indexes in zip(scene.files, self.indexes, strict=True):
+            if not indexes:
+                continue
+            stored, valid = self._read_stored(path, indexes, rows, cols)
+            for layer, known in zip(stored, valid, strict=True):
+                band, nodata = self.bands[b], self.nodata[b]
+                values = layer.astype(np.float64)
+                known = known & np.isfinite(values)
+                if nodata is not None:
+                    # compared as the file stores it: -3.4e38 as text is not quite -3.4e38 as float32
+                    known &= layer != np.asarray(nodata).astype(stored.dtype)
+                values = values * band.scale_factor + band.add_offset
+                out[..., b] = np.where(known, values, np.nan)
+                b += 1
+        return out
+
+    def _read_stored(
+        self, path: str, indexes: tuple[int, ...], rows: Range, cols: Range
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Bands of a file as stored, (B, H, W), and where its mask, if it has one beside nodata, lets them count."""
+        from rasterio.errors import RasterioError
         from rasterio.windows import Window
 
         window = Window(cols[0], rows[0], cols[1] - cols[0], rows[1] - rows[0])
         try:
-            with rasterio.open(self.paths[k]) as source:
-                stored = source.read(window=window)
-        except rasterio.errors.RasterioError as error:
-            raise EncodeError(f"{self.paths[k]}: cannot be read: {error}") from error
-        out = np.empty((*stored.shape[1:], stored.shape[0]), np.float32)
-        for b, (band, nodata) in enumerate(zip(self.bands, self.nodata, strict=True)):
-            values = stored[b].astype(np.float64)
-            invalid = ~np.isfinite(values)
-            if nodata is not None:
-                # compared as the file stores it: -3.4e38 as text is not quite -3.4e38 as float32
-                invalid |= stored[b] == np.asarray(nodata).astype(stored.dtype)
-            values = values * band.scale_factor + band.add_offset
-            values[invalid] = np.nan
-            out[..., b] = values
-        return out
+            source = dataset(path)
+            plain = _all_valid(source, indexes)
+            if self.resampling is None:
+                stored = source.read(indexes, window=window)
+                if plain or source.nodata is not None:
+                    return stored, np.ones(stored.shape, np.bool_)
+                return stored, source.read_masks(indexes, window=window) > 0
+            return self._warp(source, indexes, window, plain)
+        except (RasterioError, FileFormatError) as error:
+            raise EncodeError(f"{path}: cannot be read: {getattr(error, 'problem', error)}") from error
+
+    def _warp(
+        self, source: Any, indexes: tuple[int, ...], window: Any, plain: bool
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        from rasterio.enums import Resampling
+        from rasterio.vrt import WarpedVRT
+
+        assert self.resampling is not None
+        # Left to itself the warper would take scale and approximation from each window, and a chunk, which is read with
+        # other windows than a whole frame, would be held against other values.
+        scale = str(self.grid.cells_per_pixel(Grid.of(source)))
+        with WarpedVRT(
+            source,
+            crs=self.crs,
+            transform=self.grid.affine,
+            width=self.width,
+            height=self.height,
+            resampling=Resampling[self.resampling],
+            tolerance=1e-6,
+            XSCALE=scale,
+            YSCALE=scale,
+            add_alpha=plain and source.nodata is None,
+        ) as view:
+            stored = view.read(indexes, window=window)
+            if source.nodata is not None:
+                valid = np.ones(stored.shape, np.bool_)
+            elif plain:
+                valid = np.broadcast_to(view.read(view.count, window=window) > 0, stored.shape)
+            else:
+                valid = np.broadcast_to(view.dataset_mask(window=window) > 0, stored.shape)
+        return stored, valid
 
 
-def open_rasters(inputs: Paths, *, date_regex: str | None = None) -> RasterStack:
+def open_rasters(
+    inputs: Paths,
+    *,
+    date_regex: str | None = None,
+    merge: Merge | None = None,
+    group_by: str = "time",
+    skip_bad: bool = False,
+    alignment: Alignment | None = None,
+    grid: Grid | None = None,
+) -> RasterStack:
     """Look at every file of a stack, without reading pixels.
 
     Parameters
     ----------
     inputs
         See `gdal_gndc.encode.inputs.find.find_files`.
-    date_regex
-        See `gdal_gndc.encode.inputs.dates.date_by_regex`; by default dates come from the names, else from tags.
+    date_regex, merge, group_by, skip_bad
+        As for `gdal_gndc.encode.inputs.open_source`.
+    alignment
+        How all are warped to one grid; without it all must have it.
+    grid
+        Warp to this grid instead, if a file has another.
 
     Raises
     ------
     EncodeError
         If a file cannot be opened, has no date, shares its date with another, or lies on another grid than the first.
     """
-    import rasterio
-
-    pattern = compile_regex(date_regex)
-    dated: dict[datetime, str] = {}
-    first: dict[str, Any] = {}
-    for path in find_files(inputs):
-        try:
-            with rasterio.open(path) as source:
-                described = _describe(source)
-                tags = source.tags()
-        except rasterio.errors.RasterioError as error:
-            raise EncodeError(f"{path}: cannot be opened as a raster: {error}") from error
-        if pattern:
-            when = date_by_regex(path, pattern)
-            if when is None:
-                raise EncodeError(f"{path}: the date expression {date_regex!r} does not match its name")
-        else:
-            when = date_in_name(path) or date_in_tags(tags)
-            if when is None:
-                raise EncodeError(f"{path}: no date in its name or its tags; give date_regex")
-        if when in dated:
-            raise EncodeError(f"{path}: has the same date {format_time(when)} as {dated[when]}")
-        dated[when] = path
-        if not first:
-            first = {"path": path, **described}
-        _check_same(path, described, first)
-    order = sorted(dated)
-    _log.debug("%d rasters from %s to %s", len(order), order[0], order[-1])
-    return RasterStack(
-        paths=tuple(dated[when] for when in order),
-        times=tuple(order),
-        height=first["height"],
-        width=first["width"],
-        bands=first["bands"],
-        nodata=first["nodata"],
-        crs=first["crs"],
-        transform=first["transform"],
-        dtype=first["dtype"],
+    finder = DateFinder(date_regex)
+    return stack_of(
+        (((path,), finder) for path in find_files(inputs)),
+        merge=merge,
+        group_by=group_by,
+        skip_bad=skip_bad,
+        alignment=alignment,
+        grid=grid,
     )
 
 
-def _describe(source: Any) -> dict[str, Any]:
-    identity = tuple(source.transform)[:6] == (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
-    bands = []
-    for i in range(1, source.count + 1):
-        described = source.descriptions[i - 1]
-        imagery = source.tags(i, ns="IMAGERY")
-        micrometres = imagery.get("CENTRAL_WAVELENGTH_UM")
-        bands.append(
-            Band(
-                name=described or f"band_{i}",
-                unit=source.units[i - 1] or None,
-                scale_factor=float(source.scales[i - 1]),
-                add_offset=float(source.offsets[i - 1]),
-                fill_value=_finite(source.nodatavals[i - 1]),
-                center_wavelength=float(micrometres) * 1000.0 if micrometres else None,
+def stack_of(
+    scenes: Iterable[tuple[tuple[str, ...], Callable[[Look], datetime]]],
+    *,
+    merge: Merge | None,
+    group_by: str,
+    skip_bad: bool,
+    alignment: Alignment | None,
+    grid: Grid | None = None,
+    described: Callable[[int, Look], Look] | None = None,
+) -> RasterStack:
+    """Make a stack of scenes.
+
+    Parameters
+    ----------
+    scenes
+        Files of each, and what finds the time of the first of them.
+    described
+        Puts right what the n-th file of a scene says of its bands.
+    """
+    check_merge(merge)
+    if group_by not in ("time", "day"):
+        raise EncodeError(f"group_by {group_by!r}, expected time or day")
+    first: list[Look] = []
+    found: list[Scene] = []
+    grids: list[Grid] = []
+    skipped: list[str] = []
+    warps = None if alignment is None and grid is None else True
+    for files, time_of in scenes:
+        try:
+            looks = [Look.at(file) for file in files]
+            when = time_of(looks[0])
+            if skip_bad:
+                for look in looks:
+                    look.check_pixels()
+        except EncodeError as error:
+            if not skip_bad:
+                raise
+            skipped.append(str(error))
+            _log.warning("left out: %s", error)
+            continue
+        if described:
+            looks = [described(n, look) for n, look in enumerate(looks)]
+        first = first or looks
+        for look, other in zip(looks, first, strict=True):
+            look.check_like(other)
+            if warps is None and (found_other := look.grid.difference(first[0].grid)):
+                what, value, expected = found_other
+                raise EncodeError(
+                    f"{look.path}: its {what} is {value}, but {expected} in {first[0].path}; "
+                    "align warps all to one grid"
+                )
+        found.append(Scene(when, tuple(files)))
+        grids += [look.grid for look in looks]
+    if not found:
+        raise EncodeError(f"none of {len(skipped)} inputs can be used; the first: {skipped[0]}")
+    if grid is None:
+        grid = alignment.grid_for(grids, first[0].path) if alignment else grids[0]
+    else:
+        warps = any(other.difference(grid) for other in dict.fromkeys(grids))
+    frames = _frames(found, merge, group_by)
+    _log.debug("%d frames from %s to %s", len(frames), frames[0][0].time, frames[-1][0].time)
+    return RasterStack(
+        frames=tuple(frames),
+        times=tuple(scenes[0].time for scenes in frames),
+        height=grid.height,
+        width=grid.width,
+        bands=tuple(band for look in first for band in look.bands),
+        nodata=tuple(value for look in first for value in look.nodata),
+        indexes=tuple(look.indexes for look in first),
+        crs=grid.crs,
+        transform=grid.transform,
+        dtype=np.result_type(*(look.dtype for look in first)).name,
+        merge=merge or "first",
+        resampling=(alignment.resampling if alignment else "nearest") if warps else None,
+        skipped=tuple(skipped),
+    )
+
+
+def _frames(scenes: Sequence[Scene], merge: Merge | None, group_by: str) -> list[tuple[Scene, ...]]:
+    """Scenes of one time, or one day, together; in the order given within a frame."""
+    frames: dict[object, list[Scene]] = {}
+    for scene in scenes:
+        frames.setdefault(scene.time.date() if group_by == "day" else scene.time, []).append(scene)
+    for several in frames.values():
+        if merge is None and len(several) > 1:
+            one, other = several[:2]
+            raise EncodeError(
+                f"{other.files[0]}: has the same date {format_time(other.time)} as {one.files[0]}; "
+                "merge says how to make one of them"
             )
-        )
-    return {
-        "height": source.height,
-        "width": source.width,
-        "bands": tuple(bands),
-        "nodata": tuple(_finite(v) for v in source.nodatavals),
-        "crs": _crs_text(source.crs),
-        "parsed_crs": source.crs,
-        "transform": None if identity and not source.crs else tuple(source.transform)[:6],
-        "dtype": np.result_type(*source.dtypes).name,
-    }
+    return sorted((tuple(frame) for frame in frames.values()), key=lambda frame: frame[0].time)
 
 
-def _crs_text(crs: Any) -> str | None:
-    """WKT2, or the EPSG code where it says the same in a hundredth of the bytes."""
-    if not crs:
-        return None
-    code = crs.to_epsg()
-    if code and type(crs).from_epsg(code) == crs:
-        return f"EPSG:{code}"
-    return str(crs.to_wkt(version="WKT2_2019"))
+def _all_valid(source: Any, indexes: Sequence[int]) -> bool:
+    from rasterio.enums import MaskFlags
 
-
-def _finite(value: float | None) -> float | None:
-    return float(value) if value is not None and np.isfinite(value) else None
-
-
-def _check_same(path: str, found: dict[str, Any], first: dict[str, Any]) -> None:
-    """Raise the first difference of a file's grid or bands from those of the stack."""
-
-    def differs(what: str, value: object, expected: object) -> EncodeError:
-        return EncodeError(f"{path}: {what} is {value}, but {expected} in {first['path']}")
-
-    size, expected = (found["width"], found["height"]), (first["width"], first["height"])
-    if size != expected:
-        raise differs("its size", f"{size[0]}x{size[1]}", f"{expected[0]}x{expected[1]}")
-    if found["parsed_crs"] != first["parsed_crs"]:
-        names = [crs.to_string() if crs else "none" for crs in (found["parsed_crs"], first["parsed_crs"])]
-        raise differs("its CRS", *names)
-    a, b = found["transform"], first["transform"]
-    if (a is None) != (b is None):
-        raise differs("its transform", a, b)
-    if a is not None and b is not None:
-        tolerance = 1e-3 * max(abs(b[0]), abs(b[1]), abs(b[3]), abs(b[4]))
-        if any(abs(x - y) > tolerance for x, y in zip(a, b, strict=True)):
-            raise differs("its transform", a, b)
-    if len(found["bands"]) != len(first["bands"]):
-        raise differs("its number of bands", len(found["bands"]), len(first["bands"]))
-    for one, other in zip(found["bands"], first["bands"], strict=True):
-        if one.name != other.name:
-            raise differs("the name of a band", repr(one.name), repr(other.name))
-        if (one.scale_factor, one.add_offset) != (other.scale_factor, other.add_offset):
-            raise differs(
-                f"the scale and offset of {one.name}",
-                (one.scale_factor, one.add_offset),
-                (other.scale_factor, other.add_offset),
-            )
-    if found["nodata"] != first["nodata"]:
-        raise differs("its nodata", found["nodata"], first["nodata"])
+    return all(MaskFlags.all_valid in source.mask_flag_enums[i - 1] for i in indexes)

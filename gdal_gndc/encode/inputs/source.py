@@ -9,10 +9,13 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from gdal_gndc.encode.inputs.grid import Grid, Transform
 from gdal_gndc.format.meta import Band
 
+Range = tuple[int, int]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Source(ABC):
     """Frames of one grid in the order of their dates. Sources can be pickled: chunks are trained in other processes.
 
@@ -30,6 +33,8 @@ class Source(ABC):
         Affine a..f of the upper-left corner, or None.
     dtype
         Of the stored values.
+    skipped
+        What was left out of the cube and why, one sentence each; see ``skip_bad`` of `open_source`.
     """
 
     times: tuple[datetime, ...]
@@ -37,8 +42,9 @@ class Source(ABC):
     width: int
     bands: tuple[Band, ...]
     crs: str | None
-    transform: tuple[float, float, float, float, float, float] | None
+    transform: Transform | None
     dtype: str
+    skipped: tuple[str, ...] = ()
 
     @property
     @abstractmethod
@@ -46,7 +52,7 @@ class Source(ABC):
         """Where each frame comes from, for messages."""
 
     @abstractmethod
-    def read_frame(self, k: int, rows: tuple[int, int], cols: tuple[int, int]) -> NDArray[np.float32]:
+    def read_frame(self, k: int, rows: Range, cols: Range) -> NDArray[np.float32]:
         """Read a window of frame ``k`` as (H, W, C) float32 in physical units, NaN where a band has no data.
 
         Raises
@@ -54,6 +60,25 @@ class Source(ABC):
         EncodeError
             If the frame cannot be read; it is named.
         """
+
+    def read_codes(self, k: int, band: int, rows: Range, cols: Range) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Read a window of a band as the whole numbers that are stored, and where there are any: (H, W) each."""
+        described = self.bands[band]
+        values = self.read_frame(k, rows, cols)[..., band].astype(np.float64)
+        known = np.isfinite(values)
+        stored = (np.where(known, values, 0.0) - described.add_offset) / described.scale_factor
+        return np.rint(stored).astype(np.int64), known
+
+    def select(self, bands: tuple[int, ...]) -> Source:
+        """Return the same frames with some of the bands, by their indices from 0."""
+        from gdal_gndc.encode.inputs.selected import SelectedBands
+
+        return SelectedBands.of(self, bands)
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of all frames."""
+        return Grid(self.height, self.width, self.crs, self.transform)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -67,9 +92,9 @@ class Source(ABC):
 
     def read(
         self,
-        frames: tuple[int, int] | None = None,
-        rows: tuple[int, int] | None = None,
-        cols: tuple[int, int] | None = None,
+        frames: Range | None = None,
+        rows: Range | None = None,
+        cols: Range | None = None,
     ) -> NDArray[np.float32]:
         """Read a box.
 

@@ -65,7 +65,7 @@ def test_float_nodata_is_compared_as_stored(write_raster: Any) -> None:
 def test_dates_from_tags(write_raster: Any) -> None:
     late = write_raster("b.tif", tags={"TIFFTAG_DATETIME": "2020:03:01 10:00:00"})
     early = write_raster("c.tif", tags={"ACQUISITION_DATE": "2020-01-01"})
-    assert open_rasters([late, early]).paths == (str(early), str(late))
+    assert open_rasters([late, early]).names == (str(early), str(late))
 
 
 @pytest.mark.parametrize(
