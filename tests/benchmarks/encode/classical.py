@@ -1,7 +1,7 @@
 """What classical codecs reach on the same stacks, from ``classical.csv``.
 
-The table holds, for each stack, the codecs that are best at some rate, and those that promise a largest error: x265 (HEVC, a
-video a band, or a component of the bands' principal axes), SPERR, JPEG 2000, JPEG XL, SZ3, LERC and truncated
+The table holds, for each stack, the codecs that are best at some rate, and those that promise a largest error: x265
+(HEVC, a video a band, or a component of the bands' principal axes), SPERR, JPEG 2000, JPEG XL, SZ3, LERC and truncated
 principal components, each encoded to bytes and decoded again. ``b4_clear`` are four bands on clear dates.
 """
 

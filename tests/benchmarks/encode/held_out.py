@@ -60,7 +60,9 @@ def dates(files: list[Path], offset: int, options: dict[str, Any], folder: Path)
     for method, taught in (("plain", False), ("taught", True)):
         path = folder / f"{method}.gndc"
         kept = [path for path, out in zip(files, held, strict=True) if not out]
-        report = encode(kept, path, interpolate=taught, progress=False, device="cpu", sidecars=False, **options)
+        report = encode(
+            kept, path, interpolate=taught, progress=False, device="cpu", sidecars=False, overwrite=True, **options
+        )
         with gdal_gndc.open(path, device="cpu") as cube:
             found = np.stack([cube.read_at_time(stack.times[k]) for k in places])
             read = np.stack([cube.read(k) for k in range(len(kept))])
@@ -99,7 +101,15 @@ def clouds(files: list[Path], options: dict[str, Any], folder: Path, seed: int =
     for method, taught in (("plain", False), ("taught", True)):
         path = folder / f"{method}.gndc"
         report = encode(
-            copies, path, interpolate=taught, fill_gaps=True, progress=False, device="cpu", sidecars=False, **options
+            copies,
+            path,
+            interpolate=taught,
+            fill_gaps=True,
+            progress=False,
+            device="cpu",
+            sidecars=False,
+            overwrite=True,
+            **options,
         )
         with gdal_gndc.open(path, device="cpu") as cube:
             found = np.stack([cube.read(k) for k in range(len(files))])

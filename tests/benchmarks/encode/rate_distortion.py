@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.encode.rate_distortion --output rd.csv [--cube s2_flanders/all] [--setting fast]
 
-Figures come from decoding the files written. Presets are run without sidecars and without teaching the times in between,
-which is what the classical codecs of ``classical.csv`` do, and once "as it comes". ``b4_clear`` keeps B02, B03, B04, B08 and the dates with clouds or
-shadow (SCL 3, 8, 9, 10) on less than a tenth of the pixels.
+Figures come from decoding the files written. Presets are run without sidecars and without teaching the times in
+between, which is what the classical codecs of ``classical.csv`` do, and once "as it comes". ``b4_clear`` keeps B02,
+B03, B04, B08 and the dates with clouds or shadow (SCL 3, 8, 9, 10) on less than a tenth of the pixels.
 """
 
 from __future__ import annotations
