@@ -38,7 +38,7 @@ def curves(dataset: str, variant: str) -> Mapping[str, Curve]:
 
 
 def frontier(dataset: str, variant: str, rate: float) -> float:
-    """Best PSNR of all codecs at a rate: monotone cubic in the logarithm of the rate; NaN below the lowest rate."""
+    """Best PSNR of all codecs at a rate: monotone cubic in the logarithm of the rate; NaN below the lowest."""
     from scipy.interpolate import PchipInterpolator
 
     best = [float("nan")]
