@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+
+from gdal_gndc.catalog.intervals import known_intervals
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -38,6 +40,11 @@ class Columns:
         """Starts and stops."""
         return pd.DatetimeIndex(self.index.left), pd.DatetimeIndex(self.index.right)
 
+    def ends_of(self, rows: np.ndarray) -> tuple[pd.DatetimeIndex, pd.DatetimeIndex]:
+        """Starts and stops of some rows."""
+        left, right = self.ends
+        return left.take(rows), right.take(rows)
+
     def gather(self, rows: np.ndarray) -> dict[str, Any]:
         """The attributes of some rows, (len(rows),) each."""
         places = pa.array(rows)
@@ -45,7 +52,7 @@ class Columns:
 
     def take(self, rows: np.ndarray) -> gpd.GeoDataFrame:
         """Some rows as a catalog frame."""
-        return frame_of(self.gather(rows), self.geometry[rows], self.crs, self.index.take(rows))
+        return frame_of(self.gather(rows), self.geometry[rows], self.crs, known_intervals(*self.ends_of(rows)))
 
 
 def frame_of(columns: dict[str, Any], geometry: np.ndarray, crs: Any, index: pd.Index) -> gpd.GeoDataFrame:
@@ -56,12 +63,16 @@ def frame_of(columns: dict[str, Any], geometry: np.ndarray, crs: Any, index: pd.
 
     arrays = [*columns.values(), GeometryArray(geometry, crs=crs)]
     blocks = [(_block(array), np.array([place])) for place, array in enumerate(arrays)]
-    plain = create_dataframe_from_blocks(blocks, index=index, columns=pd.Index([*columns, "geometry"]))
+    plain = create_dataframe_from_blocks(blocks, index=index, columns=_names(*columns, "geometry"))
     # GeoDataFrame(...) looks for geometries among the columns, copies and compares CRSs; here all of it is known.
-    frame = gpd.GeoDataFrame.__new__(gpd.GeoDataFrame)
-    pd.DataFrame.__init__(frame, plain, copy=False)
+    frame = gpd.GeoDataFrame._from_mgr(plain._mgr, axes=plain.axes)
     frame._geometry_column_name = "geometry"
     return frame
+
+
+@lru_cache(64)
+def _names(*names: str) -> pd.Index:
+    return pd.Index(names)
 
 
 def _block(array: Any) -> Any:

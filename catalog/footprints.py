@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import shapely
 
+from gdal_gndc.catalog.box_pairs import BoxGrid, spread
 from gdal_gndc.catalog.intervals import STATIC_START
 
 MAX_PAIRS = 4_000_000
@@ -72,6 +73,10 @@ class FootprintIndex:
     @cached_property
     def tree(self) -> shapely.STRtree:
         return shapely.STRtree(self.geometries, node_capacity=16)
+
+    @cached_property
+    def grid(self) -> BoxGrid:
+        return BoxGrid(self.sides)
 
     @cached_property
     def _by_start(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -165,7 +170,9 @@ class FootprintIndex:
             block = max(1, int(MAX_PAIRS * len(self) / max(1.0, guess)))
             found = []
             for first in range(0, len(self), block):
-                mine, theirs = other.tree.query(self.geometries[first : first + block])
+                part = slice(first, first + block)
+                met = other.grid.meet(self.sides[:, part])
+                mine, theirs = other.tree.query(self.geometries[part]) if met is None else met
                 mine = mine + first
                 if in_time:
                     meet = (self.starts[mine] <= other.stops[theirs]) & (self.stops[mine] >= other.starts[theirs])
@@ -198,9 +205,8 @@ def _ranges(keys: np.ndarray, low: np.ndarray, high: np.ndarray, *, side: str) -
     first = np.searchsorted(ranked, low, side="left" if side == "left" else "right")
     last = np.searchsorted(ranked, high, side="right")
     count = np.maximum(last - first, 0)
-    owner = np.repeat(np.arange(low.size), count)
-    offset = np.arange(owner.size) - np.repeat(np.cumsum(count) - count, count)
-    return owner, order[np.repeat(first, count) + offset]
+    owner, place = spread(first, count)
+    return owner, order[place]
 
 
 def _is_box(geometry: shapely.Geometry) -> bool:

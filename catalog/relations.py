@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ import shapely
 
 from gdal_gndc.catalog.columns import Columns, frame_of
 from gdal_gndc.catalog.footprints import FootprintIndex
-from gdal_gndc.catalog.intervals import STATIC_START, STATIC_STOP, interval_index, ticks
+from gdal_gndc.catalog.intervals import STATIC_START, STATIC_STOP, interval_index, known_intervals, ticks
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -85,21 +84,17 @@ class Joined:
 
     def frame(self) -> gpd.GeoDataFrame:
         """The pairs as a catalog frame."""
-        # Making geometries and gathering columns both leave the interpreter to others for most of their time.
-        with ThreadPoolExecutor(1) as pool:
-            shapes = pool.submit(self.common.geometries)
-            pairs, theirs = _attributes(self.left, self.i), _attributes(self.right, self.j)
-            names = _renumber(list(theirs), layers(theirs), layers(pairs))
-            pairs |= dict(zip(names, theirs.values(), strict=True))
-            pairs["static"] = (self.start == STATIC_START) & (self.stop == STATIC_STOP)
-            index = index_of_ticks(self.start, self.stop)
-            return frame_of(pairs, shapes.result(), self.crs, index)
+        pairs, theirs = _attributes(self.left, self.i), _attributes(self.right, self.j)
+        names = _renumber(list(theirs), layers(theirs), layers(pairs))
+        pairs |= dict(zip(names, theirs.values(), strict=True))
+        pairs["static"] = (self.start == STATIC_START) & (self.stop == STATIC_STOP)
+        return frame_of(pairs, self.common.geometries(), self.crs, index_of_ticks(self.start, self.stop))
 
 
 def _attributes(columns: Columns, rows: np.ndarray) -> dict[str, Any]:
     found = columns.gather(rows)
     if "start_1" not in found:
-        found["start_1"], found["stop_1"] = (end.take(rows) for end in columns.ends)
+        found["start_1"], found["stop_1"] = columns.ends_of(rows)
     return found
 
 
@@ -194,10 +189,12 @@ def _common_time(
 def index_of_ticks(start: np.ndarray, stop: np.ndarray) -> pd.IntervalIndex:
     """Microseconds, all-of-time included, as the catalog's index."""
     missing = (start == STATIC_START) & (stop == STATIC_STOP)
-    low, high = start.astype("M8[us]"), stop.astype("M8[us]")
-    low[missing] = np.datetime64("NaT")
-    high[missing] = np.datetime64("NaT")
-    return interval_index(low, high)
+    ends = []
+    for end in (start, stop):
+        moments = end.astype("M8[us]")
+        moments[missing] = np.datetime64("NaT")
+        ends.append(pd.DatetimeIndex(moments).tz_localize("UTC"))
+    return known_intervals(*ends)
 
 
 def concat(first: gpd.GeoDataFrame, second: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

@@ -172,6 +172,23 @@ def test_series_at_any_times(cube):
     np.testing.assert_allclose(got, np.moveaxis(frames[:, [5, 50], [6, 80]], 0, 1), rtol=1e-5, atol=1e-5)
 
 
+def test_the_field_is_evaluated_at_any_place_and_moment(cube):
+    between = datetime(2020, 4, 11, 7, 5, tzinfo=UTC)
+    rows, cols = np.array([0.5, 12.5, 60.5]), np.array([82.5, 7.5, 0.5])
+    found = cube.evaluate(rows, cols, [2, between], ["T", "B2"])
+    assert (found.shape, found.dtype) == ((3, 2, 2), np.float32)
+    for step, frame in enumerate((cube.read(2), cube.read_at_time(between))):
+        close(found[:, step], frame[rows.astype(int), cols.astype(int)][:, [2, 0]])
+    # fractions: the centres of a grid three times as fine; one row with many columns
+    fine = cube.read(2, bands=[1], window=(5, 6, 4, 1), out_shape=(3, 12))
+    close(cube.evaluate(6 + 2.5 / 3, 5 + (np.arange(12) + 0.5) / 3, [2], 1)[:, 0], fine[2])
+    for row, col in ((-0.1, 3), (61, 3), (3, 83), (np.nan, 3)):
+        with pytest.raises(CoordinateError, match="outside the cube of 61 rows, 83 columns"):
+            cube.evaluate([0.5, row], [0.5, col], [0])
+    with pytest.raises(TimeError):
+        cube.evaluate([0.5], [0.5], ["2031-01-01"])
+
+
 @pytest.mark.parametrize("points", [[[0, 83]], [[-1, 0]], [[61, 0]], [[0.5, 1.0]], [1, 2]])
 def test_points_outside_are_refused(cube, points):
     with pytest.raises(CoordinateError):

@@ -1,7 +1,6 @@
 """A small HTTP server of one folder with byte ranges; says its port on standard output.
 
-A process of its own: rasterio keeps the interpreter to itself while it opens a file, so that a server in a thread
-would never answer.
+A process of its own, so that it answers whatever the process under test does with its interpreter lock.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import rasterio
@@ -75,6 +76,18 @@ def test_gti_puts_the_latest_on_top(flanders: GeoCatalog, tmp_path: Path) -> Non
     latest = some.gdf.sort_index()["location"].iloc[-1]
     with rasterio.open(latest) as source:
         np.testing.assert_array_equal(got, source.read())
+
+
+@needs_gti
+def test_gti_by_mtime_puts_files_without_one_below(flanders: GeoCatalog, tmp_path: Path) -> None:
+    gdf = flanders.query(None, "2018-06").gdf.head(3).copy()
+    for known in (0, 2):
+        gdf["mtime"] = pd.Series([pd.NaT] * 3, index=gdf.index, dtype="datetime64[us, UTC]")
+        gdf.iloc[known, gdf.columns.get_loc("mtime")] = pd.Timestamp("1960-01-01", tz="UTC")
+        with rasterio.open(to_gti(GeoCatalog(gdf), tmp_path / "m.gti", sort_by="mtime")) as mosaic:
+            got = mosaic.read()
+        with rasterio.open(gdf["location"].iloc[known]) as source:
+            np.testing.assert_array_equal(got, source.read())
 
 
 @needs_gti

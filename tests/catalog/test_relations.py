@@ -8,6 +8,7 @@ import shapely
 from hypothesis import given
 
 from gdal_gndc.catalog import GeoCatalog
+from gdal_gndc.catalog.box_pairs import BoxGrid
 from gdal_gndc.catalog.footprints import FootprintIndex
 from gdal_gndc.catalog.intervals import ticks
 from gdal_gndc.errors import CatalogError
@@ -62,6 +63,31 @@ def test_both_ways_to_pair_rows_agree(left: GeoCatalog, right: GeoCatalog) -> No
         return list(zip(*(side.tolist() for side in sides[0].pairs(sides[1], in_time=True)), strict=True))
 
     assert pairs(1e12) == pairs(0.0)
+
+
+@PROPERTY
+@given(catalogs(max_rows=25), catalogs(max_rows=25, names="b"))
+def test_the_grid_finds_what_the_tree_finds(left: GeoCatalog, right: GeoCatalog) -> None:
+    if not len(left) or not len(right):
+        return
+    found = BoxGrid(right._index.sides).meet(left._index.sides)
+    assert found is not None
+    tree = right._index.tree.query(left._index.geometries)
+    assert sorted(zip(*map(np.ndarray.tolist, found), strict=True)) == sorted(zip(*tree.tolist(), strict=True))
+
+
+def test_the_grid_leaves_uneven_sizes_to_the_tree() -> None:
+    small = random_catalog(2000, 1)
+    whole = catalog_of([(-180, -90, 180, 90)], ["2020-01-01"], ["2020-01-02"], "EPSG:4326", ["world"])
+    uneven = small.union(whole)
+    assert uneven._index.grid.meet(uneven._index.sides) is None
+    left, right = uneven._index.pairs(uneven._index, in_time=False)
+    assert np.bincount(left)[-1] == np.bincount(right)[-1] == 2001
+    # points, all of them at one place: no extent, no size
+    place = np.zeros((4, 3))
+    found = BoxGrid(place).meet(place)
+    assert found is not None
+    assert len(found[0]) == 9
 
 
 def test_gpd_overlay_agrees() -> None:
@@ -148,6 +174,17 @@ def test_union_keeps_the_newest_row() -> None:
     old = catalog_of([(0, 0, 1, 1)], day, day, mtime=pd.DatetimeIndex(["2024-01-01"], tz="UTC"), version=["old"])
     new = catalog_of([(0, 0, 2, 2)], day, day, mtime=pd.DatetimeIndex(["2024-02-01"], tz="UTC"), version=["new"])
     assert (old | new).gdf["version"].tolist() == (new | old).gdf["version"].tolist() == ["new"]
+
+
+def test_a_row_without_mtime_is_the_oldest() -> None:
+    day = np.array(["2024-01-01"] * 2, dtype="M8[us]")
+    box = [(0, 0, 1, 1)] * 2
+    times = pd.DatetimeIndex([pd.NaT, "1960-01-01"], tz="UTC")
+    both = catalog_of(box, day, day, names=["a", "a"], mtime=times, version=["unknown", "dated"])
+    assert both.union(both).gdf["version"].tolist() == ["dated"]
+    never = catalog_of(box, day, day, names=["a", "a"], version=["first", "second"])
+    assert never.gdf["mtime"].isna().all()
+    assert never.union(never).gdf["version"].tolist() == ["first"]
 
 
 def test_union_of_different_columns() -> None:
