@@ -23,7 +23,7 @@ Examples:
   gndc encode s2/*.tif -o s2.gndc --target-psnr 36
   gndc encode s2/*.tif --dry-run --target-size 40000 --save-config plan.yaml
   gndc encode s2/*.tif -o s2.gndc --config plan.yaml
-  gndc encode archive/ -o archive.gndc --preset best
+  gndc encode archive/ -o archive.gndc --preset best --memory 4G
   gndc encode *.tif -o cube.gndc --date-regex '_(?P<year>\\d{4})(?P<yearday>\\d{3})_'
 """
 
@@ -69,8 +69,20 @@ def _bounds(text: str | None) -> float | list[float] | None:
     help="Teach the network what lies between the dates; by default where a trial says that it helps.",
 )
 @click.option("--chunk-size", type=click.IntRange(min=16), help="Largest side of a chunk in pixels.")
+@click.option("--chunk-dates", type=click.IntRange(min=8), help="Most dates of a chunk.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random numbers.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads; all cores by default.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Chunks at a time, each in a process; one a core by default."
+)
+@click.option("--memory", metavar="SIZE", help="Limit for all processes together, such as 4G.")
+@click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler, tcp://...; its workers train the chunks.")
+@click.option(
+    "--resume/--no-resume",
+    default=True,
+    show_default=True,
+    help="Go on from what an interrupted run of the same command finished.",
+)
 @click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
@@ -122,11 +134,14 @@ def _dry_run(
     inputs: tuple[str, ...], save_config: Path | None, source_options: SourceOptions, options: dict[str, Any]
 ) -> None:
     from gdal_gndc.encode.inputs import open_source
-    from gdal_gndc.encode.prepare import prepare
+    from gdal_gndc.encode.memory import parse_memory
+    from gdal_gndc.encode.within import prepare_within
 
-    for key in ("output", "device", "overwrite"):
+    for key in ("output", "device", "overwrite", "scheduler", "resume"):
         options.pop(key)
-    prepared = prepare(open_source(list(inputs), **source_options), **options)
+    memory, workers = options.pop("memory"), options.pop("workers")
+    limit = None if memory is None else parse_memory(memory)
+    prepared = prepare_within(limit, workers, open_source(list(inputs), **source_options), **options)
     click.echo(prepared.explain())
     if save_config:
         prepared.plan.save(save_config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +15,12 @@ from gdal_gndc.encode.between import FEWEST_DATES, with_virtual_frames
 from gdal_gndc.encode.inputs import Source
 from gdal_gndc.encode.normalise import Normalisation
 from gdal_gndc.encode.plan import Plan
-from gdal_gndc.encode.progress import Bar
+from gdal_gndc.encode.progress import Gauge, Report
 from gdal_gndc.encode.residuals import ErrorBound, correct
 from gdal_gndc.encode.timeline import Timeline
 from gdal_gndc.encode.train import Samples, train_chunk
 from gdal_gndc.format.chunk import Chunk
-from gdal_gndc.format.manifest import ChunkEntry
+from gdal_gndc.format.manifest import ChunkEntry, Manifest
 from gdal_gndc.format.mask import Mask
 from gdal_gndc.times import to_seconds
 
@@ -28,10 +29,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Piece:
-    """An encoded chunk and its place; no blob where the chunk has no data."""
+    """A finished chunk and its place; no file where the chunk has no data."""
 
     entry: ChunkEntry
-    blob: bytes | None
+    path: Path | None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the chunk."""
+        return self.path.stat().st_size if self.path else 0
 
 
 def chunk_boxes(plan: Plan) -> Iterator[ChunkEntry]:
@@ -52,8 +58,8 @@ class ChunkJob:
 
     Attributes
     ----------
-    source, plan, timeline
-        The cube, how it will be encoded, its times.
+    source, plan
+        The cube, and how it will be encoded.
     device
         ``cpu`` or ``cuda``.
     threads
@@ -62,53 +68,61 @@ class ChunkJob:
 
     source: Source
     plan: Plan
-    timeline: Timeline
     device: str
     threads: int
 
-    def run(self, entry: ChunkEntry, bar: Bar) -> bytes | None:
+    def run(self, entry: ChunkEntry, report: Report) -> bytes | None:
         """Train a chunk and return its blob; None where it has no data."""
         source, plan = self.source, self.plan
-
-        def widened(box: tuple[int, int], n: int) -> tuple[int, int]:
-            return max(0, box[0] - plan.overlap), min(n, box[1] + plan.overlap)
-
-        values = source.read(entry.time, widened(entry.y, source.height), widened(entry.x, source.width))
-        valid = np.isfinite(values)
-        if not valid.any():
-            bar.skip(plan.steps)
+        halos = Manifest((), overlap=plan.overlap, t_overlap=plan.t_overlap)
+        frames, rows, cols = halos.stored_extent(entry, source.shape)
+        values = source.read(frames, rows, cols)
+        masked = ~has_data(values)
+        if masked.all():
             return None
-        masked: NDArray[np.bool_] = np.logical_not(valid.any(axis=-1))
         normal = Normalisation.of(values)
-        bar.start_chunk(normal.scale, values)
-        samples = Samples(normal.apply(values), self.timeline.normalised[slice(*entry.time)])
-        observed = samples.times
+        gauge = Gauge(values, normal.scale, report)
         bound = ErrorBound(plan.max_error) if plan.max_error else None
-        if plan.virtual_frames and len(observed) >= FEWEST_DATES:
-            seconds = np.array([to_seconds(t) for t in source.times[slice(*entry.time)]])
+        # in place where nothing asks for the values again
+        fitted = normal.apply(values, out=None if bound else values)
+        times = source.times[slice(*frames)]
+        timeline = Timeline.of(times, plan.time_span)
+        samples = Samples(fitted, timeline.normalised)
+        if not bound:
+            del values
+        del fitted
+        if plan.virtual_frames and len(times) >= FEWEST_DATES:
+            seconds = np.array([to_seconds(t) for t in times])
             samples, score = with_virtual_frames(
                 samples, seconds, per_gap=plan.virtual_frames, weight=plan.virtual_weight
             )
             _log.info("smoother: R2 %.3f on dates left out", score)
-        if not bound:
-            del values
         if self.device == "cuda":
             from gdal_gndc.encode.torch_train import train_chunk_torch
 
-            trainer = train_chunk_torch(plan, samples, device=self.device, report=bar.update)
+            trainer = train_chunk_torch(plan, samples, device=self.device, report=gauge)
         else:
-            trainer = train_chunk(plan, samples, n_threads=self.threads, report=bar.update)
+            trainer = train_chunk(plan, samples, n_threads=self.threads, report=gauge)
         weights, quantization = quantise.pack(quantise.tensors_of(trainer), plan)
+        del trainer, samples
         chunk = Chunk(
             config=plan.config,
             quantization=quantization,
             weights=weights,
             data_range=normal.data_range,
-            train_start=self.timeline.start,
-            train_end=self.timeline.end,
+            train_start=timeline.start,
+            train_end=timeline.end,
             train_frames=len(masked),
             mask_bytes=Mask.pack(masked),
         )
         if bound:
-            chunk = correct(chunk, values, observed, bound)
+            chunk = correct(chunk, values, timeline.normalised, bound)
         return chunk.to_bytes()
+
+
+def has_data(values: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Whether any band of a pixel has a value: (T, H, W) of (T, H, W, C); works in little memory."""
+    found = np.empty(values.shape[:3], bool)
+    for frame, out in zip(values, found, strict=True):
+        np.any(np.isfinite(frame), axis=-1, out=out)
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,25 +33,28 @@ def meta_of(source: Source) -> Meta:
 
 @dataclass(frozen=True)
 class Documents:
-    """What goes into the container."""
+    """What goes into the container; chunks are read when they are written, one at a time."""
 
     meta: Meta
     manifest: Manifest
-    blobs: dict[str, bytes]
+    blobs: dict[str, Callable[[], bytes]]
 
     @classmethod
     def of(cls, source: Source, pieces: list[Piece], plan: Plan) -> Documents:
         """Describe a stack and its chunks."""
         meta = meta_of(source)
-        blobs = {piece.entry.file: piece.blob for piece in pieces if piece.blob is not None}
+        blobs: dict[str, Callable[[], bytes]] = {
+            piece.entry.file: piece.path.read_bytes for piece in pieces if piece.path is not None
+        }
         missing = tuple(
-            {"id": list(piece.entry.id), "reason": "no_data", "tag": "skip"} for piece in pieces if piece.blob is None
+            {"id": list(piece.entry.id), "reason": "no_data", "tag": "skip"} for piece in pieces if piece.path is None
         )
         if not blobs:
             raise EncodeError("no sample of the stack has a value: everything is nodata")
         manifest = Manifest(
-            chunks=tuple(piece.entry for piece in pieces if piece.blob is not None),
+            chunks=tuple(piece.entry for piece in pieces if piece.path is not None),
             overlap=plan.overlap,
+            t_overlap=plan.t_overlap,
             missing=missing,
         )
         return cls(meta, manifest, blobs)
@@ -58,8 +62,8 @@ class Documents:
     def write(self, path: Path, sidecars: dict[str, bytes]) -> int:
         """Write the container and return its size."""
         with ContainerWriter(path, self.meta, self.manifest) as writer:
-            for name, blob in self.blobs.items():
-                writer.add_chunk(name, blob)
+            for name, read in self.blobs.items():
+                writer.add_chunk(name, read())
             for name, data in sidecars.items():
                 writer.add_sidecar(name, data)
         return path.stat().st_size

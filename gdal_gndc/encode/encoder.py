@@ -10,18 +10,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
-from gdal_gndc.atomic import replacing
-from gdal_gndc.encode.chunks import ChunkJob, Piece, chunk_boxes
+from gdal_gndc.encode.chunks import ChunkJob
+from gdal_gndc.encode.cluster import Scheduler
 from gdal_gndc.encode.device import Device, choose_device
 from gdal_gndc.encode.documents import Documents
 from gdal_gndc.encode.inputs import Inputs, Source, SourceOptions, open_source
+from gdal_gndc.encode.memory import parse_memory, peak_memory
 from gdal_gndc.encode.plan import Plan
 from gdal_gndc.encode.planner import DecoderType, Preset
-from gdal_gndc.encode.prepare import Prepared, prepare
-from gdal_gndc.encode.progress import Bar
+from gdal_gndc.encode.prepare import Prepared
 from gdal_gndc.encode.report import EncodeReport
-from gdal_gndc.encode.timeline import Timeline
+from gdal_gndc.encode.schedule import Schedule
 from gdal_gndc.encode.verify import check_bound, check_opens, measure
+from gdal_gndc.encode.within import prepare_within
+from gdal_gndc.encode.work_folder import WorkFolder, digest, told
 from gdal_gndc.errors import EncodeError
 
 _log = logging.getLogger(__name__)
@@ -44,9 +46,14 @@ def encode(
     decoder: DecoderType = "auto",
     max_error: float | Sequence[float] | None = None,
     chunk_size: int | None = None,
+    chunk_dates: int | None = None,
     interpolate: bool | None = None,
     seed: int = 0,
     threads: int | None = None,
+    workers: int | None = None,
+    memory: int | str | None = None,
+    scheduler: Scheduler | None = None,
+    resume: bool = True,
     device: Device = "auto",
     overwrite: bool = False,
     sidecars: bool = True,
@@ -61,7 +68,8 @@ def encode(
         A stack: files, directories, patterns, text lists, URLs of rasters, or others; see
         `gdal_gndc.encode.inputs.open_source`.
     output
-        The ``.gndc`` file. It appears complete and verified, or not at all.
+        The ``.gndc`` file. It appears complete and verified, or not at all; finished chunks wait in a folder
+        ``.NAME.work`` beside it.
     preset
         ``tiny``, ``fast``, ``balanced`` (the default) or ``best``; with a target, the one that suits it.
     target_psnr, target_bps, target_size
@@ -76,6 +84,8 @@ def encode(
         are stored beside the network, and the bound is checked on the written file.
     chunk_size
         Largest side of a chunk in pixels instead of the rule's; chunks overlap in a halo and are blended there.
+    chunk_dates
+        Most dates of a chunk, 8 at least; neighbours share some dates and are blended there.
     interpolate
         Teach the network what lies between the dates, by frames that a smoother of each pixel's series gives. Times in
         between are then read better than by straight lines, the observed dates a little worse. By default this is done
@@ -85,6 +95,16 @@ def encode(
         number of threads.
     threads
         CPU threads; by default all cores of this process.
+    workers
+        Chunks that are trained at a time, each by a process of its own with its share of the threads; by default one a
+        core, as memory allows. The file does not depend on it.
+    memory
+        Limit for all processes together, in bytes or as ``"4G"``: chunks are made smaller, and fewer trained at a time.
+    scheduler
+        Address of a Dask scheduler, or a ``distributed.Client``: chunks are trained by its workers, which must see the
+        sources under the same names.
+    resume
+        Go on from the chunks that an interrupted run of the same command finished; else make all anew.
     device
         ``cpu``, ``cuda`` (through torch), or ``auto``: a CUDA device if torch and one are there.
     overwrite
@@ -121,7 +141,12 @@ def encode(
         raise EncodeError(f"{threads} threads, expected at least 1")
     source = open_source(inputs, **source_options)
     chosen = choose_device(device)
-    prepared = prepare(
+    limit = None if memory is None else parse_memory(memory)
+    if workers is not None and workers < 1:
+        raise EncodeError(f"{workers} workers, expected at least 1")
+    prepared = prepare_within(
+        limit,
+        workers,
         source,
         preset=preset,
         target_psnr=target_psnr,
@@ -133,18 +158,23 @@ def encode(
         decoder=decoder,
         max_error=max_error,
         chunk_size=chunk_size,
+        chunk_dates=chunk_dates,
         interpolate=interpolate,
         seed=seed,
         threads=threads,
     )
-    with replacing(target.resolve()) as beside:
+    schedule = Schedule(workers, threads, limit, scheduler, progress)
+    with WorkFolder(target.resolve()) as work:
+        if not resume:
+            work.clear()
         for _ in range(_ATTEMPTS):
             _log.info("%s", prepared.plan.explain())
-            metrics = _encode_once(source, prepared, beside, target, chosen, threads or 0, sidecars, progress)
-            size = beside.stat().st_size
+            metrics = _encode_once(source, prepared, work, schedule, chosen, sidecars)
+            size = work.beside.stat().st_size
             figure = {"psnr": metrics["psnr"] or math.inf, "bps": 8 * size / max(1, metrics["n_valid"]), "size": size}
             if prepared.goal is None or not prepared.again(figure[prepared.goal.kind]):
                 break
+        work.complete()
     return EncodeReport(
         path=os.fspath(output),
         shape=source.shape,
@@ -156,40 +186,32 @@ def encode(
         device=chosen,
         goal=prepared.goal,
         skipped=source.skipped,
+        memory=schedule.peak,
+        chunks_found=schedule.found,
     )
 
 
 def _encode_once(
-    source: Source,
-    prepared: Prepared,
-    beside: Path,
-    target: Path,
-    device: str,
-    threads: int,
-    sidecars: bool,
-    progress: bool,
+    source: Source, prepared: Prepared, work: WorkFolder, schedule: Schedule, device: str, sidecars: bool
 ) -> dict[str, Any]:
     plan = prepared.plan
-    job = ChunkJob(source, plan, Timeline.of(source.times, plan.time_span), device, threads)
-    documents = Documents.of(source, _encode_chunks(job, progress), plan)
-    documents.write(beside, {})
-    metrics = measure(beside, source)
-    if plan.max_error:
-        check_bound(metrics, plan.max_error, target)
-    if prepared.held_out:
-        metrics["interpolation"] = prepared.held_out.to_json()
-    if sidecars:
-        size = documents.write_measured(beside, metrics, source, plan, device)
-        check_opens(beside)
-        if beside.stat().st_size != size:
-            raise EncodeError(f"{target}: has {beside.stat().st_size} bytes, expected {size}")
+    # neither threads nor workers are in the key: they do not change the chunks
+    shelf = work.shelf(digest(source, plan, device))
+    documents = Documents.of(source, schedule.train(ChunkJob(source, plan, device, 0), shelf), plan)
+    with told(work.root):
+        documents.write(work.beside, {})
+        metrics = measure(work.beside, source)
+        if plan.max_error:
+            check_bound(metrics, plan.max_error, work.target)
+        if prepared.held_out:
+            metrics["interpolation"] = prepared.held_out.to_json()
+        if sidecars:
+            size = documents.write_measured(work.beside, metrics, source, plan, device)
+            check_opens(work.beside)
+            if work.beside.stat().st_size != size:
+                raise EncodeError(f"{work.target}: has {work.beside.stat().st_size} bytes, expected {size}")
+    schedule.peak = max(schedule.peak, peak_memory())
     return metrics
-
-
-def _encode_chunks(job: ChunkJob, progress: bool) -> list[Piece]:
-    boxes = list(chunk_boxes(job.plan))
-    with Bar(len(boxes) * job.plan.steps, enabled=progress) as bar:
-        return [Piece(entry, job.run(entry, bar)) for entry in boxes]
 
 
 def _check_target(target: Path, overwrite: bool) -> None:

@@ -32,11 +32,10 @@ class Normalisation:
         """
         means, variances = [], []
         for b in range(values.shape[-1]):
-            band = values[..., b]
-            valid = band[np.isfinite(band)].astype(np.float64)
-            means.append(float(valid.mean()) if valid.size else 0.0)
-            if valid.size:
-                variances.append(float(valid.var()))
+            mean, variance = _moments(values[..., b])
+            means.append(mean)
+            if variance is not None:
+                variances.append(variance)
         if not variances:
             raise EncodeError("no sample of the stack has a value: everything is nodata")
         # Nothing asks for the exact mean and spread, and few digits take little room. A constant cube has no spread of
@@ -50,11 +49,28 @@ class Normalisation:
         digits = _digits(self.scale)
         return tuple((mean, round(mean + self.scale, digits)) for mean in self.means)
 
-    def apply(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return normalised values, a new array."""
-        out = values - np.asarray(self.means, np.float32)
-        out *= np.float32(1.0 / self.scale)
-        return out
+    def apply(self, values: NDArray[np.float32], out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Return normalised values, in a new array or in ``out``, which may be ``values``."""
+        found: NDArray[np.float32] = np.subtract(values, np.asarray(self.means, np.float32), out=out)
+        found *= np.float32(1.0 / self.scale)
+        return found
+
+
+def _moments(band: NDArray[np.float32]) -> tuple[float, float | None]:
+    """Mean and variance of (T, H, W) values, NaN left out; frame by frame, so that it takes little memory."""
+    n, total = 0, 0.0
+    for frame in band:
+        valid = frame[np.isfinite(frame)]
+        n += valid.size
+        total += float(valid.sum(dtype=np.float64))
+    if not n:
+        return 0.0, None
+    mean = total / n
+    squares = 0.0
+    for frame in band:
+        away = frame[np.isfinite(frame)].astype(np.float64) - mean
+        squares += float(away @ away)
+    return mean, squares / n
 
 
 def _digits(scale: float) -> int:

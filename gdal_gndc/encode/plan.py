@@ -39,8 +39,8 @@ class Plan:
         Weights are whole multiples of 1 / scale; a decoder scale of 0 stands for float16.
     chunk
         Largest (frames, rows, columns) of a chunk, without halo.
-    overlap
-        Halo of the chunks in pixels.
+    overlap, t_overlap
+        Halo of the chunks in pixels and in frames.
     max_error
         Largest error of each band in physical units, kept by corrections; empty for none.
     virtual_frames, virtual_weight
@@ -66,6 +66,7 @@ class Plan:
     decoder_scale: float = 0.0
     chunk: tuple[int, int, int] = (0, 0, 0)
     overlap: int = 0
+    t_overlap: int = 0
     max_error: tuple[float, ...] = ()
     virtual_frames: int = 0
     virtual_weight: float = 0.15
@@ -152,7 +153,7 @@ class Plan:
             [
                 f"cube: {t} dates, {h} x {w} pixels, {c} bands; preset {self.preset}",
                 f"chunks: {self.n_chunks} of at most {self.chunk[0]} dates, {self.chunk[1]} x {self.chunk[2]} pixels, "
-                f"halo {self.overlap}",
+                f"halo {self.overlap}" + (f", {self.t_overlap} dates" if self.t_overlap else ""),
                 f"spatial grid {k.xy_n_levels} levels x {k.xy_features_per_level} features, {k.xy_base_resolution} to "
                 f"{finest_cells(k.xy_base_resolution, k.xy_per_level_scale, k.xy_n_levels)} cells",
                 temporal,

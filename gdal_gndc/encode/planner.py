@@ -54,6 +54,11 @@ SIZES: dict[Preset, Size] = {
 # mean squared error, or nearly twice it; a little more when most corrections are zero.
 _BOUNDED_RATE = 3.0
 _VIRTUAL_FRAMES = 3
+# Largest chunks: pixels of a side, dates; and frames that chunks share with each neighbour, at most.
+_SIDE = 1024
+_DATES = 1000
+_T_OVERLAP = 4
+_FEWEST_DATES = 8
 
 
 def size_at(level: float) -> Size:
@@ -99,6 +104,7 @@ def make_plan(
     rate_weight: float | None = None,
     decoder: DecoderType = "auto",
     chunk_size: int | None = None,
+    chunk_dates: int | None = None,
     level: float | None = None,
     max_error: float | Sequence[float] | None = None,
     interpolate: bool = False,
@@ -122,6 +128,8 @@ def make_plan(
         ``float16``, ``int8``, or ``auto``: int8 where a float16 decoder would be a large part of the file.
     chunk_size
         Largest side of a chunk in pixels, 16 at least; by default 1024.
+    chunk_dates
+        Most dates of a chunk, 8 at least; by default 1000.
     level
         What lies between the presets instead of one of them; see `size_at`.
     max_error
@@ -154,13 +162,17 @@ def make_plan(
         raise EncodeError(f"seed {seed}, expected an integer from 0")
     if chunk_size is not None and chunk_size < 16:
         raise EncodeError(f"chunks of {chunk_size} pixels, expected at least 16")
+    if chunk_dates is not None and chunk_dates < _FEWEST_DATES:
+        raise EncodeError(f"chunks of {chunk_dates} dates, expected at least {_FEWEST_DATES}")
     if temporal_cells is not None and not 2 <= temporal_cells <= 64:
         raise EncodeError(f"{temporal_cells} temporal cells, expected 2 to 64")
     size = SIZES[preset] if level is None else size_at(level)
     if temporal_cells is not None:
         size = replace(size, temporal_cells=temporal_cells)
-    chunk = _chunk_of(shape, chunk_size or 1024)
-    config, span = _config_of((*chunk, shape[3]), size)
+    chunk = _chunk_of(shape, chunk_size or _SIDE, chunk_dates or _DATES)
+    t_overlap = min(_T_OVERLAP, max(1, chunk[0] // 8)) if chunk[0] < shape[0] else 0
+    stored = min(shape[0], chunk[0] + 2 * t_overlap)
+    config, span = _config_of((stored, *chunk[1:], shape[3]), size)
     plan = Plan(
         shape,
         config,
@@ -171,6 +183,7 @@ def make_plan(
         table_rate=0.08 / min(8.0, size.table_scale),
         table_scale=size.table_scale,
         chunk=chunk,
+        t_overlap=t_overlap,
         max_error=() if max_error is None else ErrorBound.of(max_error, shape[3]).bands,
         virtual_frames=_VIRTUAL_FRAMES if interpolate else 0,
         seed=seed,
@@ -187,11 +200,11 @@ def make_plan(
     return plan
 
 
-def _chunk_of(shape: tuple[int, int, int, int], side: int) -> tuple[int, int, int]:
-    """Cut space so that a chunk's finest level stays small enough to train with little memory."""
+def _chunk_of(shape: tuple[int, int, int, int], side: int, dates: int) -> tuple[int, int, int]:
+    """Cut space and time so that a chunk's tables stay small enough to train with little memory."""
     t, h, w, _ = shape
-    rows, cols = math.ceil(h / side), math.ceil(w / side)
-    return t, math.ceil(h / rows), math.ceil(w / cols)
+    frames, rows, cols = math.ceil(t / dates), math.ceil(h / side), math.ceil(w / side)
+    return math.ceil(t / frames), math.ceil(h / rows), math.ceil(w / cols)
 
 
 def _config_of(shape: tuple[int, int, int, int], size: Size) -> tuple[ModelConfig, float]:

@@ -156,7 +156,7 @@ def prepare(
 
 def _best_cells(trial: Trial, options: dict[str, Any]) -> int | None:
     """Try whether the temporal grid should have more cells across than by rule; a small model tells for all."""
-    chosen = {key: options[key] for key in ("chunk_size", "seed", "decoder") if key in options}
+    chosen = {key: options[key] for key in ("chunk_size", "chunk_dates", "seed", "decoder") if key in options}
     scores = {}
     for cells in _CELLS:
         plan = make_plan(trial.samples.shape, preset="fast", temporal_cells=cells, **chosen)

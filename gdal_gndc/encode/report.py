@@ -36,6 +36,10 @@ class EncodeReport:
         What the file was to reach.
     skipped
         What was left out of the cube and why, with ``skip_bad``.
+    memory
+        Largest memory of all processes together in bytes, as far as the system tells; of this one since it began.
+    chunks_found
+        Chunks that an interrupted run had finished.
     """
 
     path: str
@@ -48,6 +52,8 @@ class EncodeReport:
     device: str = "cpu"
     goal: Goal | None = None
     skipped: tuple[str, ...] = ()
+    memory: int = 0
+    chunks_found: int = 0
 
     @property
     def goal_reached(self) -> bool | None:
@@ -83,6 +89,8 @@ class EncodeReport:
             "ratio": round(self.ratio, 3),
             "bits_per_sample": round(self.bits_per_sample, 6),
             "seconds": round(self.seconds, 2),
+            "memory": self.memory,
+            "chunks_found": self.chunks_found,
             "device": self.device,
             **({} if self.goal is None else {"goal": self.goal.text(), "goal_reached": self.goal_reached}),
             **({"skipped": list(self.skipped)} if self.skipped else {}),

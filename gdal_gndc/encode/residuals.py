@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -88,8 +88,6 @@ def correct(chunk: Chunk, source: Floats, times: Floats, bound: ErrorBound) -> C
     decoded = _decode(chunk, times, source.shape)
     counts = [_steps_of_frame(a, b, steps) for a, b in zip(source, decoded, strict=True)]
     largest = max(int(np.abs(count).max(initial=0)) for count in counts)
-    if largest > _MOST:
-        raise EncodeError(f"a correction of {largest} steps, at most {_MOST} fit: the error bound is too fine")
     kind = np.dtype("<i1") if largest <= 127 else np.dtype("<i2")
     frames = [_frame(count.astype(kind)) for count in counts]
     codec = _codec([frame for frame in frames if frame is not None])
@@ -105,7 +103,7 @@ def correct(chunk: Chunk, source: Floats, times: Floats, bound: ErrorBound) -> C
     return replace(chunk, has_residuals=True, residual_bytes=data, residual_info=info)
 
 
-def _decode(chunk: Chunk, times: Floats, shape: tuple[int, ...]) -> list[Floats]:
+def _decode(chunk: Chunk, times: Floats, shape: tuple[int, ...]) -> Iterator[Floats]:
     """What the field alone gives, frame by frame, as readers compute it."""
     _, height, width, n_bands = shape
     layout = Layout.of(chunk.config)
@@ -115,13 +113,17 @@ def _decode(chunk: Chunk, times: Floats, shape: tuple[int, ...]) -> list[Floats]
     low = np.array([pair[0] for pair in chunk.data_range], np.float32)
     span = np.array([pair[1] for pair in chunk.data_range], np.float32) - low
     xs, ys = np.tile(x, height), np.repeat(y, width)
-    return [field.points(xs, ys, np.full(xs.size, t)).reshape(height, width, n_bands) * span + low for t in times]
+    for t in times:
+        yield field.points(xs, ys, np.full(xs.size, t)).reshape(height, width, n_bands) * span + low
 
 
-def _steps_of_frame(source: Floats, decoded: Floats, steps: tuple[float, ...]) -> NDArray[np.int64]:
+def _steps_of_frame(source: Floats, decoded: Floats, steps: tuple[float, ...]) -> NDArray[np.int16]:
     error = np.where(np.isfinite(source), source.astype(np.float64) - decoded, 0.0)
-    counts: NDArray[np.int64] = np.rint(error / np.asarray(steps)).astype(np.int64)
-    return counts
+    counts = np.rint(error / np.asarray(steps))
+    largest = float(np.abs(counts).max(initial=0.0))
+    if largest > _MOST:
+        raise EncodeError(f"a correction of {largest:.0f} steps, at most {_MOST} fit: the error bound is too fine")
+    return counts.astype(np.int16)
 
 
 def _frame(counts: NDArray[np.integer]) -> ResidualFrame | None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gdal_gndc.encode import quantise
 from gdal_gndc.encode.documents import meta_of
 from gdal_gndc.encode.inputs import Source
+from gdal_gndc.encode.memory import chunk_memory
 from gdal_gndc.encode.normalise import Normalisation
 from gdal_gndc.encode.plan import Plan
 from gdal_gndc.encode.timeline import Timeline
@@ -106,7 +107,7 @@ class Trial:
             seconds *= full.steps / max(200, round(share * plan.steps))
         if share == _SHARE:
             bits, psnr = bits * _GROWTH, psnr + _GAIN_DB
-        return Outlook(bits + beside, psnr, seconds, training_memory(full))
+        return Outlook(bits + beside, psnr, seconds, chunk_memory(full))
 
     def run(self, plan: Plan) -> tuple[float, float, float]:
         """Train and return bits of the weights a sample, PSNR in dB, seconds."""
@@ -134,16 +135,6 @@ class Trial:
         started = time.monotonic()
         trainer.run(5)
         return (time.monotonic() - started) / 5
-
-
-def training_memory(plan: Plan) -> int:
-    """Estimate the bytes that training a chunk takes: its samples twice, and every weight with what Adam keeps."""
-    from gdal_gndc.field.layout import Layout
-
-    t, h, w = (min(n, size) for n, size in zip(plan.shape, plan.chunk, strict=False))
-    frames = t + (t - 1) * plan.virtual_frames
-    samples = (t + frames) * (h + 2 * plan.overlap) * (w + 2 * plan.overlap) * plan.shape[3] * 4
-    return samples + 24 * sum(Layout.of(plan.config).counts) + 60_000_000
 
 
 def _middle(n: int) -> tuple[int, int]:

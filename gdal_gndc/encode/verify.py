@@ -12,6 +12,8 @@ from gdal_gndc.encode.inputs import Source
 from gdal_gndc.encode.metrics import Metrics
 from gdal_gndc.errors import EncodeError
 
+_STRIP = 4_000_000  # samples
+
 
 def measure(path: Path, source: Source) -> dict[str, Any]:
     """Decode every frame of a cube and compare it with its source.
@@ -25,8 +27,13 @@ def measure(path: Path, source: Source) -> dict[str, Any]:
 
     metrics = Metrics([band.name for band in source.bands], int(np.prod(source.shape, dtype=np.int64)))
     with gdal_gndc.open(path, device="cpu") as cube:
+        # by strips of rows: a frame of a large scene, and what is computed from it, would take too much memory
+        strip = max(1, _STRIP // (source.width * len(source.bands)))
         for k in range(len(source.times)):
-            metrics.add(source.read(frames=(k, k + 1))[0], cube.read(k))
+            for top in range(0, source.height, strip):
+                rows = top, min(source.height, top + strip)
+                given = source.read((k, k + 1), rows)[0]
+                metrics.add(given, cube.read(k, window=(0, top, source.width, rows[1] - top)))
     if metrics.lost:
         raise EncodeError(f"{path}: {metrics.lost} samples of the sources read as NaN from the file written")
     return metrics.summary()

@@ -193,7 +193,9 @@ def test_a_failure_after_writing_keeps_the_old_file(
     with pytest.raises(EncodeError, match="does not decode"):
         encoder.encode(source, output, overwrite=True, **QUICK)
     assert output.read_bytes() == b"before"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a_20200101.tif", "x.gndc"]
+    # the chunk stays for the next try, but nothing of the file
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".x.gndc.work", "a_20200101.tif", "x.gndc"]
+    assert [p.name for p in (tmp_path / ".x.gndc.work").glob("*/*")] == ["t0000_y0000_x0000.gndcc"]
 
 
 def test_targets_and_options_that_are_refused(write_raster: Any, tmp_path: Path) -> None:
