@@ -21,6 +21,7 @@ from gdal_gndc.encode.planner import DecoderType, Preset
 from gdal_gndc.encode.prepare import Prepared
 from gdal_gndc.encode.report import EncodeReport
 from gdal_gndc.encode.schedule import Schedule
+from gdal_gndc.encode.seams import measure_seams
 from gdal_gndc.encode.verify import check_bound, check_opens, measure
 from gdal_gndc.encode.within import prepare_within
 from gdal_gndc.encode.work_folder import WorkFolder, digest, told
@@ -201,6 +202,8 @@ def _encode_once(
     with told(work.root):
         documents.write(work.beside, {})
         metrics = measure(work.beside, source)
+        if plan.n_chunks > 1:
+            metrics["seams"] = measure_seams(work.beside, source)
         if plan.max_error:
             check_bound(metrics, plan.max_error, work.target)
         if prepared.held_out:

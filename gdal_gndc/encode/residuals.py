@@ -123,7 +123,8 @@ def _steps_of_frame(source: Floats, decoded: Floats, steps: tuple[float, ...]) -
     largest = float(np.abs(counts).max(initial=0.0))
     if largest > _MOST:
         raise EncodeError(f"a correction of {largest:.0f} steps, at most {_MOST} fit: the error bound is too fine")
-    return counts.astype(np.int16)
+    whole: NDArray[np.int16] = counts.astype(np.int16)
+    return whole
 
 
 def _frame(counts: NDArray[np.integer]) -> ResidualFrame | None:

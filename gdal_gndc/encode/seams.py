@@ -1,0 +1,104 @@
+"""Do chunks show? Steps across their borders beside those everywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gdal_gndc.encode.inputs import Source
+from gdal_gndc.format.manifest import Manifest
+
+Range = tuple[int, int]
+Shape = tuple[int, int, int, int]
+Read = Callable[[int, Range, Range], Any]
+
+# Frames that are looked at in space; all of them tell no more.
+_FRAMES = 12
+_NEAR = 8
+_STRIP = 2_000_000  # samples
+
+
+def measure_seams(path: str | Path, source: Source | None = None) -> dict[str, float]:
+    """Measure how much larger a step across a border of two chunks is than one beside it.
+
+    Parameters
+    ----------
+    path
+        A cube.
+    source
+        What it was made from: then an edge that the scenery itself has along a border does not count.
+
+    Returns
+    -------
+    dict
+        ``y``, ``x``, ``time``, for the axes that have borders inside: the mean absolute difference of neighbours on
+        both sides of a border, over the mean of all others within 8 pixels or frames of it, averaged over the bands;
+        with a source, over the same ratio there. Halos are blended, so this looks at the borders and at the ends of
+        the halos; each of these three is the mean over all borders, and the largest is told. 1 where nothing shows.
+    """
+    import gdal_gndc
+
+    with gdal_gndc.open(path, device="cpu") as cube:
+        manifest, shape = cube.cube.container.manifest, cube.shape
+
+        def decoded(k: int, rows: Range, cols: Range) -> Any:
+            return cube.read(k, window=(cols[0], rows[0], cols[1] - cols[0], rows[1] - rows[0]))
+
+        found = {}
+        for axis, name in enumerate(("time", "y", "x")):
+            ratios = []
+            for places in _places(manifest, axis, shape):
+                ratio = _ratio(decoded, shape, axis, places)
+                if source is not None:
+                    ratio = ratio / _ratio(source.read_frame, shape, axis, places)
+                ratios += [float(np.mean(ratio[np.isfinite(ratio)]))] if np.isfinite(ratio).any() else []
+            if ratios:
+                found[name] = float(f"{max(ratios):.4g}")
+    return found
+
+
+def _places(manifest: Manifest, axis: int, shape: Shape) -> list[list[int]]:
+    """First indices behind the borders, and behind the first and the last ends of halos there."""
+    name = ("time", "y", "x")[axis]
+    halo = manifest.t_overlap if axis == 0 else manifest.overlap
+    borders = sorted({getattr(chunk, name)[0] for chunk in manifest.chunks} - {0})
+    around = [[border + away for border in borders] for away in sorted({-halo, 0, halo})]
+    return [kept for places in around if (kept := [place for place in places if 0 < place < shape[axis]])]
+
+
+def _ratio(read: Read, shape: Shape, axis: int, places: list[int]) -> Any:
+    """Mean step at places of an axis over the mean of those beside them: (C,)."""
+    sums, counts = np.zeros((2, shape[3])), np.zeros((2, shape[3]))  # beside, at
+    for place in places:
+        first, last = max(0, place - _NEAR), min(shape[axis], place + _NEAR)
+        at = (np.arange(first + 1, last) == place).astype(int)
+        for steps in _steps(read, shape, axis, (first, last)):
+            for i, step in enumerate(steps):
+                sums[at[i]] += np.nansum(step, axis=0)
+                counts[at[i]] += np.isfinite(step).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = sums / counts
+        return means[1] / means[0]
+
+
+def _steps(read: Read, shape: Shape, axis: int, span: Range) -> Iterator[Any]:
+    """|differences| of neighbours in a span of an axis, piece by piece: (N - 1, pixels, C) each."""
+    n_frames, height, width, n_bands = shape
+    n = span[1] - span[0]
+    if axis == 0:
+        strip = max(1, _STRIP // (width * n_bands * n))
+        for top in range(0, height, strip):
+            rows = top, min(height, top + strip)
+            values = np.stack([read(k, rows, (0, width)) for k in range(*span)])
+            yield np.abs(np.diff(values, axis=0)).reshape(n - 1, -1, n_bands)
+        return
+    across = width if axis == 1 else height
+    strip = max(1, _STRIP // (n * n_bands))
+    for k in np.unique(np.linspace(0, n_frames - 1, _FRAMES).round().astype(int)):
+        for start in range(0, across, strip):
+            along = start, min(across, start + strip)
+            values = read(int(k), span, along) if axis == 1 else np.swapaxes(read(int(k), along, span), 0, 1)
+            yield np.abs(np.diff(values, axis=0))
