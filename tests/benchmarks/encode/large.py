@@ -2,16 +2,16 @@
 
     python -m tests.benchmarks.encode.large --output large.csv [--preset fast] [--memory 2G] [--side 2048]
 
-The scenery is synthetic, its textures are real. 24 dates of the stack ``s2_flanders`` (64 x 64 pixels, bands B02, B03,
-B04, B08) that are clear on nine tenths of their pixels are laid side by side over the large grid, 32 x 32 copies, each
-turned and mirrored at random in one of 8 ways, the same for all dates, so that every copy has the textures and the
-seasons of the original. A terrain of fractal relief (spectrum 1/f^2) multiplies them by a shade of 0.6 to 1.4 that
-moves with the sun over the year, and a second such field shifts each place's season by up to two dates. Borders of
-copies are edges of the scenery, as fields have them; they lie 32 pixels from those of the chunks. Values are int16 with a scale of 0.0001, in GeoTIFFs with
-deflate and tiles of 256 pixels.
+The scenery is synthetic, its textures are real. 24 dates of the stack ``s2_flanders`` (64 x 64 pixels, bands B02,
+B03, B04, B08) that are clear on nine tenths of their pixels are laid side by side over the large grid, 32 x 32
+copies, each turned and mirrored at random in one of 8 ways, the same for all dates, so that every copy has the
+textures and the seasons of the original. A terrain of fractal relief (spectrum 1/f^2) multiplies them by a shade of
+0.6 to 1.4 that moves with the sun over the year, and a second such field shifts each place's season by up to two
+dates. Borders of copies are edges of the scenery, as fields have them; they lie 32 pixels from those of the chunks.
+Values are int16 with a scale of 0.0001, in GeoTIFFs with deflate and tiles of 256 pixels.
 
-``cpu_seconds`` are those of all processes and cores. Memory is what all processes held together at their peak, sampled ten times a second (resident pages, those shared
-counted once a process).
+``cpu_seconds`` are those of all processes and cores. Memory is what all processes held together at their peak,
+sampled ten times a second (resident pages, those shared counted once a process).
 """
 
 from __future__ import annotations
