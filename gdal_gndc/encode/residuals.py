@@ -128,23 +128,19 @@ def _steps_of_frame(source: Floats, decoded: Floats, steps: tuple[float, ...]) -
 
 
 def _frame(counts: NDArray[np.integer]) -> ResidualFrame | None:
-    """The smaller of a sparse and a dense frame, judged by entropy; None where nothing is to be corrected."""
+    """The smaller of a sparse and a dense frame, as they compress; None where nothing is to be corrected."""
     flat = counts.ravel()
     places = np.flatnonzero(flat)
     if not places.size:
         return None
-    gaps = np.diff(places, prepend=0).astype(np.int32)
-    values = flat[places]
-    if _bits(flat) <= _bits(values) + _bits(gaps):
-        every = np.ones(flat.size, np.int32)
-        every[0] = 0
-        return ResidualFrame(every, flat)
-    return ResidualFrame(gaps, values)
+    every = np.ones(flat.size, np.int32)
+    every[0] = 0
+    frames = [ResidualFrame(np.diff(places, prepend=0).astype(np.int32), flat[places]), ResidualFrame(every, flat)]
+    return min(frames, key=_packed)
 
 
-def _bits(values: NDArray[np.integer]) -> float:
-    counts = np.unique(values, return_counts=True)[1]
-    return float(counts @ np.log2(values.size / counts))
+def _packed(frame: ResidualFrame) -> int:
+    return len(zstd_compress(frame.deltas.tobytes())) + len(zstd_compress(frame.values.tobytes()))
 
 
 def _codec(frames: Sequence[ResidualFrame]) -> Codec:

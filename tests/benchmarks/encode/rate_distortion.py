@@ -36,7 +36,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "best": {"preset": "best", **_PLAIN},
     "fast, as it comes": {"preset": "fast"},
     "balanced, as it comes": {"preset": "balanced"},
-    "balanced, max error 0.01": {"preset": "balanced", "steps": 6000, "max_error": 0.01, **_PLAIN},
+    "balanced, max error 0.01": {"preset": "balanced", "max_error": 0.01, **_PLAIN},
+    "best, max error 0.01": {"preset": "best", "max_error": 0.01, **_PLAIN},
     "best, max error 0.005": {"preset": "best", "max_error": 0.005, **_PLAIN},
 }
 COLUMNS = (
