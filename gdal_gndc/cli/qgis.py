@@ -14,7 +14,11 @@ from gdal_gndc.cli.base import Command, bands_option, parse_bands
 @click.command(cls=Command, epilog="Example: gndc qgis cube.gndc -o cube.qgs --product ndvi --every 5d")
 @click.argument("file")
 @click.option("-o", "--output", metavar="QGS", help="The project; by default FILE's name with .qgs, in this folder.")
-@click.option("--product", type=click.Choice(["ndvi", "evi", "ndwi", "ndmi"]), help="Show this index.")
+@click.option(
+    "--product",
+    type=click.Choice(["ndvi", "evi", "ndwi", "ndmi", "dx", "dy", "dt"]),
+    help="Show this index, or the derivative of a band by x, y or time.",
+)
 @bands_option
 @click.option("--every", metavar="STEP", help="Regular times instead of the observations: 5d, 12h, P1W.")
 @click.option("--start", metavar="TIME", help="First time.")
@@ -43,19 +47,22 @@ def main(
     """Write a QGIS project of the cube FILE: a layer a date, and the temporal controller set to step through them.
 
     True colour where the cube tells its red, green and blue bands, else one band with a colour ramp; --bands takes
-    one or three. The values shown are the 2nd to 98th percentile of the cube. The style lies beside the project as
-    .qml.
+    one or three, and the one whose derivative --product shows. The values shown are the 2nd to 98th percentile of the
+    cube. The style lies beside the project as .qml.
     """
     import gdal_gndc
     from gdal_gndc.qgis import write_project
+    from gdal_gndc.qgis_plugin.style import DERIVATIVES
 
-    if product is not None and bands is not None:
-        raise click.UsageError("give --product or --bands, not both")
+    derivative = product in DERIVATIVES
+    if product is not None and bands is not None and not derivative:
+        raise click.UsageError("give --product or --bands, not both: an index finds its bands")
     with gdal_gndc.open(file) as dataset:
         shown = parse_bands(bands, dataset.band_names)
         names = dataset.band_names
-    if shown is not None and len(shown) not in (1, 3):
-        raise click.BadParameter(f"{len(shown)} bands, expected one or three", param_hint="'--bands'")
+    if shown is not None and len(shown) not in ((1,) if derivative else (1, 3)):
+        expected = "one" if derivative else "one or three"
+        raise click.BadParameter(f"{len(shown)} bands, expected {expected}", param_hint="'--bands'")
     target = Path(output) if output else Path(f"{Path(file).stem}{f'_{product}' if product else ''}.qgs")
     written = write_project(
         file,
@@ -72,7 +79,9 @@ def main(
         click.echo(json.dumps(asdict(written), indent=1, default=str))
         return
     look = written.look
-    titles = [look.product.upper()] if look.product else [names[band - 1] for band in look.bands]
+    titles = [names[band - 1] for band in look.bands]
+    if look.product:
+        titles = [f"{look.product} of {titles[0]}" if derivative else look.product.upper()]
     told = ", ".join(f"{title} {low:.4g} to {high:.4g}" for title, (low, high) in zip(titles, look.limits, strict=True))
     click.echo(f"{written.project}: {written.layers} layers; {told}")
     click.echo(f"style {written.style}")

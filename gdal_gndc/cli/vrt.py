@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     epilog="Example: gndc-vrt cube.gndc -o vrts/ --every 5d --start 2018-01-01 --end 2018-12-31",
 )
 @click.argument("cubes", nargs=-1, required=True, metavar="CUBE...")
-@click.option("-o", "--output", "out_dir", required=True, metavar="FOLDER", help="Folder for the VRTs.")
+@click.option("-o", "--output", "out_dir", required=True, metavar="FOLDER", help="Folder for the VRTs, or a .vrt.")
 @click.option(
     "-t",
     "--time",
@@ -73,10 +73,12 @@ def main(
     """Write one VRT a date of CUBE, and an index, for any GDAL that has Python.
 
     Without -t or --every there is one for each observation. Several cubes are shown as one mosaic, which
-    needs -t or --every. GDAL programs that are not Python need GDAL_VRT_PYTHON_TRUSTED_MODULES=gdal_gndc.*
-    in their environment, and this package on PYTHONPATH.
+    needs -t or --every. One date of one cube may also be a single file: -t TIME -o june.vrt. GDAL programs
+    that are not Python need GDAL_VRT_PYTHON_TRUSTED_MODULES=gdal_gndc.* in their environment, and this
+    package on PYTHONPATH.
     """
     import gdal_gndc
+    from gdal_gndc.atomic import write_text
     from gdal_gndc.vrt.mosaic import write_mosaics
     from gdal_gndc.vrt.writer import write_vrts
 
@@ -95,6 +97,14 @@ def main(
     with gdal_gndc.open(cubes[0]) as dataset:
         options["bands"] = parse_bands(bands, dataset.band_names)
         options["product_bands"] = parse_bands(product_bands, dataset.band_names, "'--product-bands'")
+    target = Path(out_dir)
+    if target.suffix.lower() == ".vrt" and not target.is_dir():
+        if len(cubes) > 1 or len(times) != 1 or series or relative or stac or geoparquet:
+            message = f"{out_dir} is one file, for one cube and one -t, without an index; expected a folder"
+            raise click.BadParameter(message, param_hint="'--output'")
+        write_text(target, gdal_gndc.vrt(cubes[0], times[0], **options))
+        click.echo(json.dumps([str(target)]) if as_json else str(target))
+        return
     if len(cubes) > 1:
         if series or relative:
             raise click.UsageError("--series and --relative are for one cube")

@@ -139,6 +139,10 @@ typedef struct gndc_residual gndc_residual;
 gndc_residual *gndc_residual_new(const int32_t *deltas, const void *values, int64_t count, int type, float frame_scale,
                                  const float *band_scales, int64_t n_band_scales, int64_t height, int64_t width,
                                  int64_t n_bands, int *status, char *message);
+/* The same from an in-band stream, which has one of height * width * n_bands int8 or int16 for every value of the frame,
+ * each worth value * scale; those of `sparse` (may be NULL) are added. What is 0 is left out. */
+gndc_residual *gndc_residual_dense(const void *values, int type, float scale, const gndc_residual *sparse,
+                                   int64_t height, int64_t width, int64_t n_bands, int *status, char *message);
 void gndc_residual_free(gndc_residual *residual);
 int64_t gndc_residual_bytes(const gndc_residual *residual);
 

@@ -10,6 +10,15 @@
 namespace gndc {
 namespace {
 
+float stored(const void *values, int type, int64_t i) {
+    if (type == GNDC_INT8) {
+        return static_cast<float>(static_cast<const int8_t *>(values)[i]);
+    }
+    int16_t v;
+    std::memcpy(&v, static_cast<const char *>(values) + i * 2, 2);
+    return static_cast<float>(v);
+}
+
 int fill(gndc_residual &out, const int32_t *deltas, const void *values, int64_t count, int type, float frame_scale,
          const float *band_scales, int64_t n_band_scales, int64_t height, int64_t width, int64_t n_bands,
          char *message) {
@@ -52,12 +61,8 @@ int fill(gndc_residual &out, const int32_t *deltas, const void *values, int64_t 
                 say(message, "the residual at position %lld is not a finite number", static_cast<long long>(position));
                 return GNDC_ERR_VALUE;
             }
-        } else if (type == GNDC_INT8) {
-            value = static_cast<float>(static_cast<const int8_t *>(values)[i]);
         } else {
-            int16_t v;
-            std::memcpy(&v, static_cast<const char *>(values) + i * 2, 2);
-            value = static_cast<float>(v);
+            value = stored(values, type, i);
         }
         const float scale = type == GNDC_FLOAT32 ? 1.0f
                             : band_scales ? band_scales[n_band_scales == 1 ? 0 : position % n_bands] : frame_scale;
@@ -67,8 +72,50 @@ int fill(gndc_residual &out, const int32_t *deltas, const void *values, int64_t 
     return GNDC_OK;
 }
 
+int fill_dense(gndc_residual &out, const void *values, int type, float scale, const gndc_residual *sparse,
+               int64_t height, int64_t width, int64_t n_bands, char *message) {
+    if (type != GNDC_INT8 && type != GNDC_INT16) {
+        say(message, "residual type %d of an in-band stream is not known, expected int8 or int16", type);
+        return GNDC_ERR_VALUE;
+    }
+    if (!std::isfinite(scale)) {
+        say(message, "a residual scale is not a finite number");
+        return GNDC_ERR_VALUE;
+    }
+    out.n_bands = n_bands;
+    out.width = width;
+    const int64_t end = height * width * n_bands;
+    const size_t extra = sparse ? sparse->positions.size() : 0;
+    size_t next = 0;
+    for (int64_t i = 0; i < end; ++i) {
+        float value = stored(values, type, i) * scale;
+        if (next < extra && sparse->positions[next] == i) {
+            value += sparse->values[next++];
+        }
+        if (value != 0.0f) {
+            out.positions.push_back(i);
+            out.values.push_back(value);
+        }
+    }
+    return GNDC_OK;
+}
+
 }  // namespace
 }  // namespace gndc
+
+extern "C" gndc_residual *gndc_residual_dense(const void *values, int type, float scale, const gndc_residual *sparse,
+                                              int64_t height, int64_t width, int64_t n_bands, int *status,
+                                              char *message) {
+    try {
+        auto out = std::make_unique<gndc_residual>();
+        *status = gndc::fill_dense(*out, values, type, scale, sparse, height, width, n_bands, message);
+        return *status == GNDC_OK ? out.release() : nullptr;
+    } catch (const std::bad_alloc &) {
+        gndc::say(message, "not enough memory for the residuals of a frame");
+        *status = GNDC_ERR_MEMORY;
+        return nullptr;
+    }
+}
 
 extern "C" gndc_residual *gndc_residual_new(const int32_t *deltas, const void *values, int64_t count, int type,
                                             float frame_scale, const float *band_scales, int64_t n_band_scales,

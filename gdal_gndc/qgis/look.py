@@ -10,8 +10,9 @@ import numpy as np
 from gdal_gndc.errors import CoordinateError
 from gdal_gndc.indices import band_roles, bands_of, index_named
 from gdal_gndc.qgis_plugin.stretch import chosen, limits, shape_of
-from gdal_gndc.qgis_plugin.style import Style
-from gdal_gndc.selection import band_indices
+from gdal_gndc.qgis_plugin.style import DERIVATIVES, Style
+from gdal_gndc.selection import band_indices, moment_argument
+from gdal_gndc.vrt.arguments import DERIVATIVES as AXES
 from gdal_gndc.window import Rect
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def look_of(
         Three bands for red, green and blue, or one, by 0-based index or name. By default the bands that the cube
         tells to be red, green and blue, or its first.
     product
-        An index of :mod:`gdal_gndc.indices` instead.
+        An index of :mod:`gdal_gndc.indices` instead; or ``dx``, ``dy`` or ``dt``, the derivative of the one of
+        ``bands``, by default the first.
 
     The stretch is that of :func:`gdal_gndc.qgis_plugin.stretch.limits`, over at most 24 of the dates.
 
@@ -46,6 +48,12 @@ def look_of(
         If a band or index does not exist, or the number of bands is neither one nor three.
     """
     sampled = [moments[i] for i in chosen(len(moments))]
+    if product is not None and product.lower() in DERIVATIVES:
+        shown = band_indices(dataset, [0] if bands is None else bands)
+        if len(shown) != 1:
+            raise CoordinateError(f"found {len(shown)} bands, expected the one whose {product} is shown")
+        values = _sample(dataset, sampled, shown, product.lower())
+        return Style((shown[0] + 1,), limits(values, product.lower()), product.lower())
     if product is not None:
         index = index_named(product)
         roles = bands_of(dataset, index)
@@ -62,8 +70,14 @@ def look_of(
     return Style(tuple(band + 1 for band in shown), limits(_sample(dataset, sampled, shown), natural=bands is None))
 
 
-def _sample(dataset: GNDCDataset, moments: Sequence[Moment], bands: list[int]) -> np.ndarray:
+def _sample(
+    dataset: GNDCDataset, moments: Sequence[Moment], bands: list[int], derivative: str | None = None
+) -> np.ndarray:
     window = Rect(0, 0, dataset.width, dataset.height)
     shape = shape_of(dataset.height, dataset.width)
+    if derivative is not None:
+        axis = AXES[derivative]
+        times = [moment_argument(dataset, moment) for moment in moments]
+        return np.stack([dataset.derivative(t, bands, axis, out_shape=shape) for t in times])
     views = [dataset.read_moment(moment, bands=bands, window=window, out_shape=shape) for moment in moments]
     return np.stack(views)

@@ -15,7 +15,7 @@ from gdal_gndc.errors import CoordinateError
 from gdal_gndc.qgis.document import Layer, layer_definition, project_document
 from gdal_gndc.qgis.look import look_of
 from gdal_gndc.qgis.source import SOURCES, sources_of
-from gdal_gndc.qgis_plugin.style import Style
+from gdal_gndc.qgis_plugin.style import DERIVATIVES, Style
 from gdal_gndc.selection import select_moments
 from gdal_gndc.time_axis import Moment
 
@@ -60,9 +60,10 @@ def write_project(
     out
         The ``.qgs`` file; its folder is made if it is not there.
     product
-        An index of :mod:`gdal_gndc.indices` to show instead of bands.
+        An index of :mod:`gdal_gndc.indices` to show instead of bands, or ``dx``, ``dy`` (per unit of the CRS) or
+        ``dt`` (per day): the derivative of a band.
     bands
-        Three bands for red, green and blue, or one, by 0-based index or name.
+        Three bands for red, green and blue, or one, by 0-based index or name; one for a derivative.
     every, start, end
         Regular times instead of the observations; which of them.
     source
@@ -92,7 +93,8 @@ def write_project(
             Layer(_title(moment), text, ranges[i] if ranges else None)
             for i, (moment, text) in enumerate(zip(moments, rasters.texts, strict=True))
         ]
-        title = f"{Path(dataset.name).stem} {look.product.upper()}".rstrip()
+        derived = f"{look.product} of {dataset.band_names[look.bands[0] - 1]}" if look.product in DERIVATIVES else ""
+        title = f"{Path(dataset.name).stem} {derived or look.product.upper()}".rstrip()
         crs, bounds = dataset.crs, dataset.bounds
         write_text(target, project_document(title, layers, look, crs, bounds))
         style = _style_path(target, dataset.name, look)

@@ -13,7 +13,7 @@ from osgeo import gdal
 from qgis.PyQt.QtCore import QDateTime, Qt
 
 from .stretch import chosen, limits, shape_of
-from .style import Style
+from .style import DERIVATIVES, Style
 
 INDICES = ("ndvi", "evi", "ndwi", "ndmi")
 # The three colours: nanometres, as STAC's electro-optical extension bounds its common names, names of Sentinel-2
@@ -42,6 +42,8 @@ class Cube:
         Names of its bands.
     indices
         Names of the indices that the driver can make of them.
+    derivatives
+        Names of the derivatives that it can make of each.
     """
 
     def __init__(self, path: str) -> None:
@@ -63,6 +65,7 @@ class Cube:
         self.bands = [band.GetDescription() or f"band {i + 1}" for i, band in enumerate(described)]
         self.colours = _colours(described)
         self.indices = [name for name in INDICES if self._has(name)]
+        self.derivatives = [name for name in DERIVATIVES if self._derives(name)]
         frames = self._open(":band=" + _quoted(self.bands[0]))
         texts = [frames.GetRasterBand(i + 1).GetMetadataItem("time") for i in range(frames.RasterCount)]
         self.frames = len(texts)
@@ -89,22 +92,21 @@ class Cube:
         time
             A moment in milliseconds; None for the observation of ``number``.
         view
-            ``rgb``, a band's name, or an index as ``=ndvi``.
+            ``rgb``, a band's name, an index as ``=ndvi``, or a band's derivative as ``=dt:NAME``.
         """
-        option = f"|option:PRODUCT={view[1:]}" if view.startswith("=") else ""
+        product = _product(view)[0]
+        option = f"|option:PRODUCT={product}" if product else ""
         return f"{self.path}|option:T={self._moment(time, number)}{option}"
 
     def style(self, view: str) -> Style:
         """Return how a view is shown, with a range from a sample of the cube's dates."""
         if view not in self._limits:
-            product = view[1:] if view.startswith("=") else ""
-            if product:
-                bands: tuple[int, ...] = (1,)
-            elif view == "rgb":
+            product, band = _product(view)
+            if view == "rgb":
                 assert self.colours is not None
                 bands = self.colours
             else:
-                bands = (self.bands.index(view) + 1,)
+                bands = (self.bands.index(band) + 1 if band else 1,)
             sample = [self._view(i, bands, product) for i in chosen(self.frames)]
             self._limits[view] = Style(bands, limits(np.stack(sample), product, view == "rgb"), product)
         return self._limits[view]
@@ -122,8 +124,11 @@ class Cube:
         column, row = (int(np.floor(v)) for v in self.pixel(x, y))
         if not (0 <= column < self.width and 0 <= row < self.height) or not self.times:
             return None
-        if view.startswith("="):
-            wanted = [(view[1:].upper(), f":product={view[1:]}")]
+        product, band = _product(view)
+        if product and not band:
+            wanted = [(product.upper(), f":product={product}")]
+        elif product:
+            wanted = [(f"{product} of {band}", f":band={_quoted(band)}:product={product}")]
         else:
             assert self.colours is not None or view != "rgb"
             names = [self.bands[i - 1] for i in self.colours or ()] if view == "rgb" else [view]
@@ -172,6 +177,16 @@ class Cube:
             return False
         return True
 
+    def _derives(self, product: str) -> bool:
+        """A field of blocks of pixels has no derivative by place, which shows when it is read."""
+        try:
+            dataset = self._open(f":t=0:product={product}")
+            with _told(self.path):
+                dataset.GetRasterBand(1).ReadAsArray(0, 0, 1, 1)
+        except CubeError:
+            return False
+        return True
+
     def _open(self, keys: str) -> Any:
         with _told(self.path):
             return gdal.Open(f"GNDC:{_quoted(self.path)}{keys}")
@@ -181,6 +196,14 @@ NO_DRIVER = (
     "QGIS's GDAL has no driver for .gndc files. In a shell, type: gndc driver install, and start QGIS with "
     'eval "$(gndc driver env)"; qgis. Or install it for every program: gndc driver install --system'
 )
+
+
+def _product(view: str) -> tuple[str, str]:
+    """The product and the band of a view: one of them empty for an index and for a band."""
+    if not view.startswith("="):
+        return "", "" if view == "rgb" else view
+    product, _, band = view[1:].partition(":")
+    return product, band
 
 
 def parse(text: str) -> int:

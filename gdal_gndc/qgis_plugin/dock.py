@@ -82,6 +82,7 @@ class CubeDock(QDockWidget):
             cube = Cube(path)
             views = [("True colour", "rgb")] if cube.colours else []
             views += [(name.upper(), f"={name}") for name in cube.indices] + [(name, name) for name in cube.bands]
+            views += [(f"{d} of {name}", f"={d}:{name}") for d in cube.derivatives for name in cube.bands]
             layer = QgsRasterLayer(cube.source(None, 0, views[0][1]), cube.name, "gdal")
             if not layer.isValid():
                 raise CubeError(f"{path}: {layer.error().message()}")
@@ -129,7 +130,7 @@ class CubeDock(QDockWidget):
         self.open = QPushButton("Add cube…")
         self.open.clicked.connect(lambda: self.add())
         self.view = QComboBox()
-        self.view.setToolTip("What is shown: true colour, an index, or a band")
+        self.view.setToolTip("What is shown: true colour, an index, a band, or how a band changes by x, y or day")
         self.view.currentIndexChanged.connect(lambda _: self._shown())
         row.addWidget(self.open)
         row.addWidget(self.view, 1)

@@ -23,7 +23,7 @@ def limits(sample: Any, product: str = "", natural: bool = False) -> tuple[Limit
     sample
         (T, H, W, C) values, NaN where there is none.
     product
-        The index that the band is; those whose sign has a meaning get limits of equal size around 0.
+        The index or derivative that the band is; those whose sign has a meaning get limits of equal size around 0.
     natural
         Whether three bands are red, green and blue light, which get one range, so that green looks green.
 

@@ -14,9 +14,17 @@ Limits = tuple[float, float]
 _VIRIDIS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
 _VEGETATION = ("#8c510a", "#d8b365", "#f6e8a4", "#78b159", "#00501e")
 _WATER = ("#8c510a", "#dfc27d", "#f5f5f5", "#67a9cf", "#08519c")
-_RAMPS = {"ndvi": _VEGETATION, "evi": _VEGETATION, "ndwi": _WATER, "ndmi": _WATER}
+_CHANGE = ("#b2182b", "#f4a582", "#f7f7f7", "#92c5de", "#2166ac")
+DERIVATIVES = ("dx", "dy", "dt")
+_RAMPS = {
+    "ndvi": _VEGETATION,
+    "evi": _VEGETATION,
+    "ndwi": _WATER,
+    "ndmi": _WATER,
+    **dict.fromkeys(DERIVATIVES, _CHANGE),
+}
 # their sign has a meaning, so the middle of the ramp is 0
-CENTRED = ("ndwi", "ndmi")
+CENTRED = ("ndwi", "ndmi", *DERIVATIVES)
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,7 @@ class Style:
     limits
         Lowest and highest value shown of each of the bands, in the band's unit.
     product
-        The index that the single band is, which chooses the ramp; empty for a band of the cube.
+        The index or derivative that the single band is, which chooses the ramp; empty for a band of the cube.
     """
 
     bands: tuple[int, ...]

@@ -136,6 +136,18 @@ def test_gndc_vrt_is_the_same_command(cube: Path, tmp_path: Path) -> None:
     assert names == ["cube_20200201.vrt", "cube_20200302.vrt", "cube_20200401.vrt"]
 
 
+def test_vrt_as_one_file(gndc: Gndc, cube: Path, tmp_path: Path) -> None:
+    out = tmp_path / "one.vrt"
+    result = gndc("vrt", cube, "-t", "2020-02-01", "--bands", "2", "-o", out)
+    assert (result.exit_code, result.output) == (0, f"{out}\n")
+    assert out.read_text() == gdal_gndc.vrt(cube, "2020-02-01", bands=[1])
+    for options in ([], ["-t", "0", "-t", "1"], ["-t", "0", "--stac"]):
+        refused = gndc("vrt", cube, *options, "-o", tmp_path / "two.vrt")
+        assert refused.exit_code == 2
+        assert "expected a folder" in refused.stderr
+    assert [path.name for path in tmp_path.iterdir() if path != cube] == ["one.vrt"]
+
+
 @pytest.mark.parametrize(
     ("options", "code", "says"),
     [

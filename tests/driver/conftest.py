@@ -14,11 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gdal_gndc import driver
 from gdal_gndc.driver.install import FILE_NAME, environment, install
 
 WORKER = Path(__file__).with_name("worker.py")
 PYTHON = "/usr/bin/python3"
 TIMEOUT = 120
+SOURCES = Path(driver.__file__).parent
+JOBS = "2"
 
 
 @dataclass(frozen=True)
@@ -89,3 +92,34 @@ def osgeo(gdal: Gdal) -> Gdal:
     if gdal.run(PYTHON, "-c", "import osgeo.gdal, numpy").returncode:
         pytest.skip(f"{PYTHON} has no osgeo.gdal (apt-get install python3-gdal)")
     return gdal
+
+
+@pytest.fixture(scope="session")
+def check(gdal: Gdal, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program gndc_driver_check; GNDC_TEST_CHECK names one that was just built."""
+    if built := os.environ.get("GNDC_TEST_CHECK"):
+        return Path(built)
+    build = tmp_path_factory.mktemp("sanitised")
+    options = ["-DGNDC_CHECK=ON", "-DGNDC_SANITIZE=ON", "-DCMAKE_BUILD_TYPE=RelWithDebInfo"]
+    for command in (
+        ["cmake", "-S", SOURCES, "-B", build, *options],
+        ["cmake", "--build", build, "--target", "gndc_driver_check", "--parallel", JOBS],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return build / "gndc_driver_check"
+
+
+def sanitised(check: Path, files: list[Path]) -> dict[str, str]:
+    """What the program says of each file: its first error, or "ok"."""
+    env = {
+        **os.environ,
+        "ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=0:max_allocation_size_mb=2048",
+        "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+        "GDAL_DRIVER_PATH": "disable",
+        "GDAL_NUM_THREADS": "2",
+    }
+    done = subprocess.run([check, *files], env=env, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    lines = [line.split(": ", 1) for line in done.stdout.splitlines()]
+    return {Path(name).name: said for name, said in lines}

@@ -65,7 +65,8 @@ def test_add_slide_follow_and_click(
         assert [str(missing) in text for text in got["warnings"]] == [True]
         assert got["empty"]
         assert got["unexpected"] == []
-        assert got["views"] == ["rgb", "=ndvi", "=evi", "=ndwi", "=ndmi", *ds.band_names]
+        derived = [f"={product}:{name}" for product in ("dx", "dy", "dt") for name in ds.band_names]
+        assert got["views"] == ["rgb", "=ndvi", "=evi", "=ndwi", "=ndmi", *ds.band_names, *derived]
         assert got["top"] == ds.n_timestamps - 1
         assert got["added"]["valid"]
         assert got["project_layers"] == 1
@@ -112,6 +113,13 @@ def test_add_slide_follow_and_click(
         assert (shown, band) == ("B11", names.index("B11") + 1)
         assert "PRODUCT" not in layer["source"]
         np.testing.assert_array_equal(np.float32(values), series[:, names.index("B11")])
+
+        layer, band, [[shown, _, values]] = got["dt"]
+        assert (shown, band) == ("dt of B11", names.index("B11") + 1)
+        assert layer["source"].endswith("|option:PRODUCT=dt")
+        place = (COLUMN, ROW, 1, 1)
+        slopes = [float(ds.derivative(k, ["B11"], "t", place)[0, 0, 0]) for k in (3, POSITION)]
+        np.testing.assert_allclose([values[3], values[POSITION]], slopes, rtol=1e-4)
 
         shown, asked = got["picked"]
         assert shown == milliseconds(TimeAxis(ds.timestamps, ds.n_timestamps).nearest(_time(asked)).time or _time(0))

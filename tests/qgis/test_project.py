@@ -137,6 +137,25 @@ def test_an_index_at_regular_times(
     assert np.abs(got["images"]["frame_2"][..., :3] - colours).max() <= 2
 
 
+@pytest.mark.parametrize("source", ["option", "vrt"])
+def test_a_derivative(qgis: Qgis, cube: Path, tmp_path: Path, source: str, as_shown: Callable[..., np.ndarray]) -> None:
+    written = write_project(
+        cube, tmp_path / "dt.qgs", product="dt", bands=["B08"], start="2018-06-28", end="2018-07-03", source=source
+    )
+    [(low, high)] = written.look.limits
+    assert low == -high
+    got = qgis.run("project", tmp_path, env=qgis.vrt, project=written.project, pictures=[0], size=[SIZE, SIZE],
+                   definition=None)  # fmt: skip
+    assert all(layer["valid"] for layer in got["layers"])
+    with gdal_gndc.open(cube) as ds:
+        values = ds.derivative("2018-06-30", ["B08"], "t")
+    [share] = as_shown(values, written.look.limits).T / 255
+    items = ET.parse(written.style).getroot().findall(".//colorrampshader/item")
+    stops = np.array([[int(item.attrib["color"][i : i + 2], 16) for i in (1, 3, 5)] for item in items])
+    colours = np.stack([np.interp(share.T, np.linspace(0, 1, len(stops)), channel) for channel in stops.T], -1)
+    assert np.abs(got["images"]["frame_0"][..., :3] - colours).max() <= 2
+
+
 def test_cubes_that_say_less(qgis: Qgis, tmp_path: Path) -> None:
     """No dates, no place, two observations at the same time: projects all the same."""
     times = json.loads(zipfile.ZipFile(CUBE).read("meta.json"))["time"]
@@ -188,6 +207,10 @@ def test_the_command(gndc: Callable[..., Any], cube: Path, tmp_path: Path) -> No
     assert cube.with_name("flanders_evi.qml").exists()
     assert gndc("qgis", cube, "--product", "ndvi", "--bands", "1").exit_code == 2
     assert gndc("qgis", cube, "--bands", "1,2").exit_code == 2
+    result = gndc("qgis", cube, "-o", tmp_path / "dx.qgs", "--product", "dx", "--bands", "B11")
+    assert result.exit_code == 0
+    assert "dx of B11 -" in result.stdout
+    assert gndc("qgis", cube, "--product", "dx", "--bands", "1,2,3").exit_code == 2
     failed = gndc("qgis", tmp_path / "none.gndc", "-o", tmp_path / "none.qgs")
     assert (failed.exit_code, failed.stderr.count("\n")) == (1, 1)
     assert not (tmp_path / "none.qgs").exists()

@@ -205,6 +205,9 @@ def task_plugin(question):
     desk.choose("=ndvi")
     answer["ndvi"] = [about(dock.layer), dock.layer.renderer().type(), desk.series()]
     answer["line"] = [[times, [float(v) for v in values]] for _, times, values in dock.plot.lines]
+    desk.choose(f"=dt:{question['band']}")
+    answer["dt"] = [about(dock.layer), dock.layer.renderer().band(), desk.series()]
+    desk.choose("=ndvi")
     IMAGES["ndvi"] = render([dock.layer], dock.layer.extent(), question["size"])
     desk.choose(question["band"])
     answer["band"] = [about(dock.layer), dock.layer.renderer().band(), desk.series()]

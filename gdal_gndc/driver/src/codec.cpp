@@ -10,6 +10,7 @@ namespace
 {
 
 constexpr size_t ZSTD_LIMIT = 32768;
+constexpr size_t LZMA_LIMIT = 65536;
 
 // The decompressors of GDAL write at most *output_size bytes into a buffer they are given.
 bool Unpack(const char *codec, const uint8_t *data, size_t size, std::vector<uint8_t> &out, size_t &got)
@@ -29,8 +30,9 @@ bool Unpack(const char *codec, const uint8_t *data, size_t size, std::vector<uin
 std::vector<uint8_t> Decompress(const std::string &codec, const uint8_t *data, size_t size, size_t expected,
                                 const char *what)
 {
-    // an RLE block of zstd turns 4 bytes into 128 KiB; nothing in the format expands further
-    if (codec == "zstd" && expected / ZSTD_LIMIT > size)
+    // an RLE block of zstd turns 4 bytes into 128 KiB, and LZMA's longest matches are no better than twice that; nothing
+    // in the format expands further
+    if (expected / (codec == "zstd" ? ZSTD_LIMIT : LZMA_LIMIT) > size)
         Fail("%s: found %zu compressed bytes, which cannot hold the %zu expected", what, size, expected);
     // one byte more than expected: a longer stream fails or shows, and an empty one still has a buffer
     std::vector<uint8_t> out(expected + 1);

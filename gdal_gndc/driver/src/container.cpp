@@ -57,6 +57,11 @@ void ApplyZip64(Bytes extra, uint64_t &size, uint64_t &stored, uint64_t &offset)
 
 }  // namespace
 
+bool IsLegacyLayout(const uint8_t *head, size_t size)
+{
+    return size > 5 && memcmp(head, "PK", 2) != 0 && head[4] == '{' && (head[5] == '"' || head[5] == '\n');
+}
+
 std::unique_ptr<Container> Container::Open(const std::string &path)
 {
     return In(path,
@@ -85,6 +90,16 @@ std::vector<uint8_t> Container::Raw(uint64_t offset, uint64_t size, const char *
                      VSIFReadL(data.data(), 1, data.size(), m_file.get()) != data.size()))
         Fail("%s: %llu bytes at byte %llu cannot be read", what, static_cast<Long>(size), static_cast<Long>(offset));
     return data;
+}
+
+// What is no ZIP archive may be the layout from before: the length of a JSON header, and the header.
+void Container::RefuseLayout() const
+{
+    const std::vector<uint8_t> head = Raw(0, std::min<uint64_t>(m_fileSize, 16), "beginning");
+    if (IsLegacyLayout(head.data(), head.size()))
+        Fail("found the single-file layout from before version 0.9, expected a ZIP container; GDAL reads it through a "
+             "VRT that gndc-vrt writes");
+    Fail("found no end of central directory, expected a complete ZIP archive");
 }
 
 void Container::ReadDirectory()
@@ -116,7 +131,7 @@ void Container::ReadDirectory()
             break;
     }
     if (!found)
-        Fail("found no end of central directory, expected a complete ZIP archive");
+        RefuseLayout();
 
     if ((directory.m_count == 0xFFFF || directory.m_size == 0xFFFFFFFFU || directory.m_offset == 0xFFFFFFFFU) &&
         endAt >= LOCATOR_SIZE)

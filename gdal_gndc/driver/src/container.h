@@ -13,6 +13,9 @@
 namespace gndc_driver
 {
 
+/** Whether a file begins as those of the single-file layout did, before version 0.9. */
+bool IsLegacyLayout(const uint8_t *head, size_t size);
+
 class Container final
 {
   public:
@@ -53,6 +56,7 @@ class Container final
     {
     }
 
+    [[noreturn]] void RefuseLayout() const;
     std::vector<uint8_t> Raw(uint64_t offset, uint64_t size, const char *what) const;
     void ReadDirectory();
     std::vector<uint8_t> ReadEntry(const std::string &name, const Entry &entry) const;

@@ -106,6 +106,22 @@ int64_t Cube::NearestFrame(const Moment &moment, const int64_t *stored) const
     return gndc_nearest_frame(m_seconds.data() + stored[0], count, ToSeconds(moment.m_micros));
 }
 
+std::shared_ptr<const std::vector<uint8_t>> Cube::GetMain(int64_t index, const Chunk &chunk, const std::string &place)
+{
+    constexpr int64_t ALL_FRAMES = -1;
+    Cache &cache = Cache::Shared();
+    const Cache::Key key(m_id, Cache::Kind::RESIDUAL, index, ALL_FRAMES);
+    if (const Cache::Item found = cache.Find(key))
+        return std::static_pointer_cast<const std::vector<uint8_t>>(found);
+    std::lock_guard<std::mutex> lock(m_loading);
+    if (const Cache::Item found = cache.Find(key))
+        return std::static_pointer_cast<const std::vector<uint8_t>>(found);
+    const auto main = In(place, [&chunk]
+                         { return std::make_shared<const std::vector<uint8_t>>(chunk.GetResiduals().UnpackMain()); });
+    cache.Keep(key, main, static_cast<int64_t>(main->size()));
+    return main;
+}
+
 Cube::Share Cube::GetShare(int64_t index, const Moment &moment, const Reading &reading)
 {
     Share share;
@@ -136,8 +152,11 @@ Cube::Share Cube::GetShare(int64_t index, const Moment &moment, const Reading &r
         share.m_residual = std::static_pointer_cast<const gndc_residual>(cache.Find(key));
         if (!share.m_residual)
         {
-            share.m_residual =
-                In(place, [&] { return std::shared_ptr<const gndc_residual>(chunk.GetResiduals().Unpack(frame)); });
+            const std::shared_ptr<const std::vector<uint8_t>> main =
+                chunk.GetResiduals().HasMain() ? GetMain(index, chunk, place) : nullptr;
+            share.m_residual = In(
+                place,
+                [&] { return std::shared_ptr<const gndc_residual>(chunk.GetResiduals().Unpack(frame, main.get())); });
             if (share.m_residual)
                 cache.Keep(key, share.m_residual, gndc_residual_bytes(share.m_residual.get()));
         }

@@ -106,6 +106,7 @@ class Cube final
 
     gndc_cube Core() const;
     std::shared_ptr<const Chunk> GetChunk(int64_t index);
+    std::shared_ptr<const std::vector<uint8_t>> GetMain(int64_t index, const Chunk &chunk, const std::string &place);
     Share GetShare(int64_t index, const Moment &moment, const Reading &reading);
     std::vector<int64_t> Route(const Moment &moment, const std::vector<double> &rows,
                                const std::vector<double> &cols) const;

@@ -34,8 +34,12 @@ int Dataset::Identify(GDALOpenInfo *info)
     if (Connection::HasPrefix(info->pszFilename))
         return TRUE;
     const char *const magic = "PK\x03\x04";
-    if (!EQUAL(CPLGetExtension(info->pszFilename), EXTENSION) || info->nHeaderBytes < ZIP_NAME_AT ||
-        memcmp(info->pabyHeader, magic, 4) != 0)
+    if (!EQUAL(CPLGetExtension(info->pszFilename), EXTENSION) || info->nHeaderBytes < ZIP_NAME_AT)
+        return FALSE;
+    // claimed for the sake of a clear error
+    if (IsLegacyLayout(info->pabyHeader, static_cast<size_t>(info->nHeaderBytes)))
+        return TRUE;
+    if (memcmp(info->pabyHeader, magic, 4) != 0)
         return FALSE;
     const std::string first(reinterpret_cast<const char *>(info->pabyHeader) + ZIP_NAME_AT,
                             static_cast<size_t>(info->nHeaderBytes - ZIP_NAME_AT));

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "codec.h"
+#include "cpl_vsi.h"
 #include "failure.h"
 
 namespace gndc_driver
@@ -14,6 +15,8 @@ namespace
 
 using Long = long long;
 using ULong = unsigned long long;
+
+constexpr const char *MAIN = "residuals, in-band stream";
 
 std::string Choice(const Json &info, const char *key, const char *first, const char *second)
 {
@@ -29,9 +32,13 @@ Residuals Residuals::Parse(const Json &info, Bytes section, const int64_t *store
 {
     Residuals residuals;
     Choice(info, "outlier_layout", "chunked_v1", "chunked_v1");
-    Choice(info, "main_codec", "zstd", "lzma");
+    residuals.m_mainCodec = Choice(info, "main_codec", "zstd", "lzma");
     residuals.m_codec = Choice(info, "outlier_vals_codec", "lzma", "zstd");
     residuals.m_type = Choice(info, "dtype", "int16", "int8") == "int16" ? GNDC_INT16 : GNDC_INT8;
+    const double scale = info.Number("scale", 1.0);
+    if (std::fabs(scale) > static_cast<double>(std::numeric_limits<float>::max()))
+        info.Wrong("scale", "a number in the range of float32");
+    residuals.m_scale = static_cast<float>(scale);
     const bool native = Choice(info, "value_mode", "perframe_int16", "native") == "native";
     if (info.Has("band_scales"))
     {
@@ -50,11 +57,10 @@ Residuals Residuals::Parse(const Json &info, Bytes section, const int64_t *store
     residuals.m_width = stored[5] - stored[4];
     residuals.m_bands = bands;
     const int64_t frames = stored[1] - stored[0];
+    residuals.m_frameCount = frames;
 
     const char *const what = "residuals";
-    const uint32_t mainLength = section.U32(what);
-    if (mainLength != 0)
-        Fail("residuals: found an in-band stream of %u bytes, expected main_len 0", mainLength);
+    residuals.m_main = section.Part("residuals, in-band stream");
     const uint8_t hasOutliers = *section.Take(1, what);
     if (hasOutliers > 1)
         Fail("residuals: found has_outliers %d, expected 0 or 1", hasOutliers);
@@ -94,7 +100,41 @@ Residuals Residuals::Parse(const Json &info, Bytes section, const int64_t *store
     return residuals;
 }
 
-ResidualPtr Residuals::Unpack(int64_t frame) const
+size_t Residuals::MainBytes() const
+{
+    const int64_t values = m_height * m_width * m_bands;
+    const int64_t size = m_type == GNDC_INT8 ? 1 : 2;
+    if (values > Json::HIGHEST / size / m_frameCount)
+        Fail("%s: found an extent of more values than can be counted, expected a smaller one", MAIN);
+    return static_cast<size_t>(values * size * m_frameCount);
+}
+
+std::vector<uint8_t> Residuals::UnpackMain() const
+{
+    const size_t bytes = MainBytes();
+    const GIntBig memory = CPLGetUsablePhysicalRAM();
+    if (memory > 0 && bytes > static_cast<size_t>(memory) / 2)
+        Fail("%s: found one of %zu bytes once unpacked, expected at most half of the %lld bytes of memory here", MAIN,
+             bytes, static_cast<Long>(memory));
+    return Decompress(m_mainCodec, m_main.Data(), m_main.Size(), bytes, MAIN);
+}
+
+ResidualPtr Residuals::Unpack(int64_t frame, const std::vector<uint8_t> *main) const
+{
+    ResidualPtr sparse = m_frames.empty() ? nullptr : UnpackSparse(frame);
+    if (!main)
+        return sparse;
+    int status = GNDC_OK;
+    char message[GNDC_MESSAGE] = {};
+    const size_t bytes = MainBytes() / static_cast<size_t>(m_frameCount);
+    ResidualPtr residual(gndc_residual_dense(main->data() + static_cast<size_t>(frame) * bytes, m_type, m_scale,
+                                             sparse.get(), m_height, m_width, m_bands, &status, message));
+    if (!residual)
+        Fail("residual frame %lld: %s", static_cast<Long>(frame), message);
+    return residual;
+}
+
+ResidualPtr Residuals::UnpackSparse(int64_t frame) const
 {
     const std::string name = "residual frame " + std::to_string(frame);
     const char *const what = name.c_str();

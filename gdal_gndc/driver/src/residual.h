@@ -32,18 +32,35 @@ class Residuals final
 
     bool IsEmpty() const
     {
-        return m_frames.empty();
+        return m_frames.empty() && !HasMain();
     }
 
-    /** Corrections of a stored frame, null if it has none. Throws Failure. */
-    ResidualPtr Unpack(int64_t frame) const;
+    /** Whether an in-band stream corrects every value. */
+    bool HasMain() const
+    {
+        return m_main.Size() > 0;
+    }
+
+    /** The in-band stream of all stored frames, which GDAL's decompressors cannot give in parts. Throws Failure. */
+    std::vector<uint8_t> UnpackMain() const;
+
+    /** Corrections of a stored frame, null if it has none; `main` is what UnpackMain gave, if there is one. Throws
+     *  Failure. */
+    ResidualPtr Unpack(int64_t frame, const std::vector<uint8_t> *main) const;
 
   private:
+    ResidualPtr UnpackSparse(int64_t frame) const;
+    size_t MainBytes() const;
+
+    int64_t m_frameCount{};
     int64_t m_height{};
     int64_t m_width{};
     int64_t m_bands{};
     gndc_type m_type{GNDC_INT16};
     std::string m_codec{};
+    std::string m_mainCodec{};
+    float m_scale{1.0F};
+    Bytes m_main{nullptr, 0};
     std::vector<float> m_bandScales{};
     std::vector<Bytes> m_frames{};
 };
