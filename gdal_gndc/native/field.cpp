@@ -8,11 +8,8 @@
 #include <new>
 #include <vector>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 #include "kernels.h"
+#include "memory.h"
 #include "scratch.h"
 #include "threads.h"
 
@@ -100,23 +97,8 @@ int dequantise(const gndc_tensor &tensor, const char *name, float *out, char *me
     return GNDC_OK;
 }
 
-// Aligned floats. Tables are read at random places: large ones take huge pages where the system has them on demand, or
-// every other access would wait for the address of its page.
 float *allocate(int64_t floats) {
-    constexpr size_t kHugePage = size_t{2} << 20;
-    const size_t bytes = static_cast<size_t>(floats) * 4;
-    const size_t alignment = bytes >= 2 * kHugePage ? kHugePage : 64;
-    const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-    void *memory = std::aligned_alloc(alignment, rounded);
-    if (!memory) {
-        throw std::bad_alloc();
-    }
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-    if (alignment == kHugePage) {
-        madvise(memory, rounded, MADV_HUGEPAGE);  // a wish: nothing depends on it
-    }
-#endif
-    return static_cast<float *>(memory);
+    return static_cast<float *>(allocate_aligned(static_cast<size_t>(floats) * 4, nullptr));
 }
 
 int64_t pad16(int64_t n) {

@@ -52,11 +52,14 @@ constexpr float kMaxSteps = 127.0f;
 struct TrainKernels {
     // Entries and weights of the corners of the cells that hold a tile's samples.
     void (*corners)(const TrainLevel &level, const float *x, const float *y, const float *t, Corners *out);
+    // Asks for the entries of a table that does not fit the first-level cache.
+    void (*prefetch)(const float *table, const TrainLevel &level, const Corners *corners);
     // out[p * stride + f] = sum over corners; scatter is its transpose and adds to `gradient`.
     void (*gather)(const float *table, const TrainLevel &level, const Corners *corners, float *out, int stride);
     void (*scatter)(float *gradient, const TrainLevel &level, const Corners *corners, const float *d, int stride);
-    // c[kTile][n] = a[kTile][k] b[k][n], negative values cut to 0 if relu; where `gate` is given, 0 where gate <= 0.
-    void (*multiply)(const float *a, int k, const float *b, int n, float *c, bool relu, const float *gate);
+    // c[kTile][n] = a[kTile][k] b[k][n], rows of a being lda apart; negative values cut to 0 if relu; where `gate` is
+    // given, 0 where gate <= 0.
+    void (*multiply)(const float *a, int lda, int k, const float *b, int n, float *c, bool relu, const float *gate);
     // c[k][n] += sum over the tile of a[p][k] d[p][n]
     void (*accumulate)(const float *a, int k, const float *d, int n, float *c);
     // One Adam step on n (a multiple of kPad) parameters; clears the gradient and rounds the result into `rounded`.

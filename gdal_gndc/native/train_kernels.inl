@@ -12,7 +12,6 @@ using gndc::TrainLevel;
 
 // Vectors of one register block of a product; 32 registers with AVX-512, 16 without.
 constexpr int kBlockVectors = kLanes == 16 ? 4 : 2;
-constexpr int kBlockRows = 6;
 
 inline Vec spread(float a) {
 #if defined(__AVX512F__)
@@ -219,7 +218,6 @@ inline void prefetch_entries(const float *table, const TrainLevel &level, const 
 }
 
 void gather(const float *table, const TrainLevel &level, const Corners *c, float *out, int stride) {
-    prefetch_entries(table, level, c);
     switch (level.features * 10 + level.dim) {
         case 12: return gather_of<1, 4>(table, c, out, stride);
         case 13: return gather_of<1, 8>(table, c, out, stride);
@@ -293,35 +291,38 @@ inline void product_block(const float *a, int lda, int k, const float *b, int ld
 }
 
 template <int Rows, int Vectors>
-inline void product_columns(const float *a, int k, const float *b, int n, float *c, bool rectify, const float *gate) {
+inline void product_columns(const float *a, int lda, int k, const float *b, int n, float *c, bool rectify,
+                            const float *gate) {
     static_assert(kTile % Rows == 0, "a tile holds whole blocks");
     for (int p = 0; p < kTile; p += Rows) {
-        product_block<Rows, Vectors>(a + (int64_t)p * k, k, k, b, n, c + (int64_t)p * n, n, rectify,
+        product_block<Rows, Vectors>(a + (int64_t)p * lda, lda, k, b, n, c + (int64_t)p * n, n, rectify,
                                      gate ? gate + (int64_t)p * n : nullptr);
     }
 }
 
-void multiply(const float *a, int k, const float *b, int n, float *c, bool rectify, const float *gate) {
+void multiply(const float *a, int lda, int k, const float *b, int n, float *c, bool rectify, const float *gate) {
     int j = 0;
     while (j < n) {
         const float *g = gate ? gate + j : nullptr;
         const int left = (n - j) / kLanes;
-        if (left >= kBlockVectors) {
-            product_columns<kBlockRows, kBlockVectors>(a, k, b + j, n, c + j, rectify, g);
-            j += kBlockVectors * kLanes;
+        int vectors = left < kBlockVectors ? left : kBlockVectors;
+        if (kBlockVectors == 4 && left >= kBlockVectors) {
+            product_columns<6, 4>(a, lda, k, b + j, n, c + j, rectify, g);
+        } else if (kBlockVectors == 4 && left == 3) {
+            product_columns<8, 3>(a, lda, k, b + j, n, c + j, rectify, g);
         } else if (left >= 2) {
-            product_columns<kBlockVectors == 4 ? 12 : 6, 2>(a, k, b + j, n, c + j, rectify, g);
-            j += 2 * kLanes;
+            vectors = 2;
+            product_columns<kBlockVectors == 4 ? 12 : 6, 2>(a, lda, k, b + j, n, c + j, rectify, g);
         } else {
-            product_columns<12, 1>(a, k, b + j, n, c + j, rectify, g);
-            j += kLanes;
+            product_columns<12, 1>(a, lda, k, b + j, n, c + j, rectify, g);
         }
+        j += vectors * kLanes;
     }
 }
 
-template <int Vectors>
+template <int rows, int Vectors>
 inline void accumulate_columns(const float *a, int k, const float *d, int n, float *c) {
-    constexpr int rows = 4;
+    static_assert(gndc::kPad % rows == 0, "a padded width holds whole blocks");
     for (int i = 0; i < k; i += rows) {
         Vec sum[rows][Vectors];
         for (int r = 0; r < rows; ++r) {
@@ -335,7 +336,7 @@ inline void accumulate_columns(const float *a, int k, const float *d, int n, flo
             for (int v = 0; v < Vectors; ++v) {
                 row[v] = load<Vec>(d + (int64_t)p * n + v * kLanes);
             }
-#pragma GCC unroll 4
+#pragma GCC unroll 16
             for (int r = 0; r < rows; ++r) {
                 const Vec factor = spread(a[(int64_t)p * k + i + r]);
 #pragma GCC unroll 4
@@ -356,16 +357,18 @@ void accumulate(const float *a, int k, const float *d, int n, float *c) {
     int j = 0;
     while (j < n) {
         const int left = (n - j) / kLanes;
-        if (left >= kBlockVectors) {
-            accumulate_columns<kBlockVectors>(a, k, d + j, n, c + j);
-            j += kBlockVectors * kLanes;
+        int vectors = left < kBlockVectors ? left : kBlockVectors;
+        if (kBlockVectors == 4 && left >= kBlockVectors) {
+            accumulate_columns<4, 4>(a, k, d + j, n, c + j);
+        } else if (kBlockVectors == 4 && left == 3) {
+            accumulate_columns<8, 3>(a, k, d + j, n, c + j);
         } else if (left >= 2) {
-            accumulate_columns<2>(a, k, d + j, n, c + j);
-            j += 2 * kLanes;
+            vectors = 2;
+            accumulate_columns<kBlockVectors == 4 ? 8 : 4, 2>(a, k, d + j, n, c + j);
         } else {
-            accumulate_columns<1>(a, k, d + j, n, c + j);
-            j += kLanes;
+            accumulate_columns<kBlockVectors == 4 ? 16 : 8, 1>(a, k, d + j, n, c + j);
         }
+        j += vectors * kLanes;
     }
 }
 
@@ -523,7 +526,7 @@ namespace gndc {
 #define GNDC_JOIN(a, b) GNDC_JOIN_(a, b)
 
 extern const TrainKernels GNDC_JOIN(train_kernels_, GNDC_ISA_NAME);
-const TrainKernels GNDC_JOIN(train_kernels_, GNDC_ISA_NAME) = {corners,   gather, scatter,   multiply, accumulate,
+const TrainKernels GNDC_JOIN(train_kernels_, GNDC_ISA_NAME) = {corners, prefetch_entries,  gather, scatter,   multiply, accumulate,
                                                                adam, round_all, transpose, add};
 
 }  // namespace gndc

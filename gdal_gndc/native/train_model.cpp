@@ -3,7 +3,8 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
-#include <new>
+
+#include "memory.h"
 
 namespace gndc {
 
@@ -12,11 +13,9 @@ void FreeDeleter::operator()(float *p) const {
 }
 
 Floats make_floats(int64_t n) {
-    const size_t bytes = (static_cast<size_t>(n) * sizeof(float) + 127) / 64 * 64;
-    float *p = static_cast<float *>(std::aligned_alloc(64, bytes));
-    if (!p) {
-        throw std::bad_alloc();
-    }
+    const size_t wanted = (static_cast<size_t>(n) * sizeof(float) + 127) / 64 * 64;
+    size_t bytes;
+    float *p = static_cast<float *>(allocate_aligned(wanted, &bytes));
     std::memset(p, 0, bytes);
     return Floats(p);
 }

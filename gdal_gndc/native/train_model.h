@@ -55,6 +55,28 @@ struct Model {
     void round(const TrainKernels &kernels, const gndc_train_options &options, bool on);
 };
 
+struct Quotient {
+    int64_t whole, rest;
+};
+
+// Division of numbers from 0 to 2^52 by a number that stays the same: several times as fast as the machine's.
+class Divisor {
+public:
+    explicit Divisor(int64_t by) : by_(by), inverse_(1.0 / static_cast<double>(by)) {}
+    Quotient of(int64_t a) const {
+        int64_t whole = static_cast<int64_t>(static_cast<double>(a) * inverse_);  // one too many or too few at most
+        int64_t rest = a - whole * by_;
+        const int64_t step = (rest >= by_) - (rest < 0);
+        whole += step;
+        rest -= step * by_;
+        return {whole, rest};
+    }
+
+private:
+    int64_t by_;
+    double inverse_;
+};
+
 // Data of a chunk and the order in which its samples are drawn.
 class Samples {
 public:
@@ -62,6 +84,10 @@ public:
 
     // Places in the tile are left empty (position -1) where the draw meets positions without data.
     void draw(int64_t tile, int64_t *positions) const;
+    // Positions to go with few pages of the tables: neighbours in space follow each other. Not thread-safe.
+    void order(const int64_t *positions, int64_t n, int64_t *ordered);
+    // The places are all over the cube: asks for the values of a tile long before they are needed.
+    void prefetch(const int64_t *positions) const;
     void coordinates(int64_t tile, const int64_t *positions, TileCoordinates *out) const;
     // Targets and weights of a tile, padded to `stride` bands with weight 0; returns the sum of weights.
     double targets(const int64_t *positions, int stride, float *values, float *weights) const;
@@ -74,7 +100,11 @@ public:
     const gndc_train_data &data() const { return data_; }
 
 private:
-    int64_t permuted(uint64_t epoch, int64_t index) const;
+    struct Shuffle {  // what the permutation of an epoch is made of
+        Shuffle(uint64_t seed, uint64_t epoch);
+        uint64_t key, odd0, odd1, odd2;
+    };
+    int64_t permuted(const Shuffle &shuffle, int64_t index) const;
 
     gndc_train_data data_;
     int n_bands_;
@@ -84,6 +114,10 @@ private:
     int64_t n_, frame_, valid_samples_ = 0, valid_positions_ = 0;
     int64_t candidates_;  // positions looked at for each tile
     int bits_;
+    Divisor by_frame_, by_width_;
+    int square_bits_ = 3;  // squares of pixels that `order` sorts by
+    int64_t squares_across_ = 1, n_squares_ = 1;
+    std::vector<int64_t> squares_;
 };
 
 // Marks the table weights that the samples reach.

@@ -3,6 +3,11 @@
 #include "train_model.h"
 
 namespace gndc {
+namespace {
+
+constexpr int64_t kMostSquares = 1 << 14;
+
+}  // namespace
 
 Samples::Samples(const gndc_train_data &data, const gndc_train_options &options, int n_bands, float spatial_scale)
     : data_(data),
@@ -11,7 +16,14 @@ Samples::Samples(const gndc_train_data &data, const gndc_train_options &options,
       jitter_(static_cast<float>(options.time_jitter)),
       seed_(mix(options.seed)),
       n_(data.n_frames * data.height * data.width),
-      frame_(data.height * data.width) {
+      frame_(data.height * data.width),
+      by_frame_(frame_),
+      by_width_(data.width) {
+    while ((((data.height - 1) >> square_bits_) + 1) * (((data.width - 1) >> square_bits_) + 1) > kMostSquares) {
+        ++square_bits_;
+    }
+    squares_across_ = ((data.width - 1) >> square_bits_) + 1;
+    n_squares_ = (((data.height - 1) >> square_bits_) + 1) * squares_across_;
     for (int64_t i = 0; i < n_; ++i) {
         const float *values = data_.values + i * n_bands_;
         int n_valid = 0;
@@ -45,21 +57,22 @@ bool Samples::has_data(int64_t position) const {
     return false;
 }
 
+Samples::Shuffle::Shuffle(uint64_t seed, uint64_t epoch)
+    : key(mix(seed + epoch)), odd0(mix(key) | 1), odd1(mix(key + 1) | 1), odd2(mix(key + 2) | 1) {}
+
 // A bijection of [0, n): odd multiplications and right shifts permute the integers of bits_ bits, and what falls
 // beyond n goes round again.
-int64_t Samples::permuted(uint64_t epoch, int64_t index) const {
+int64_t Samples::permuted(const Shuffle &s, int64_t index) const {
     const uint64_t mask = (uint64_t{1} << bits_) - 1;
-    const uint64_t key = mix(seed_ + epoch);
-    const uint64_t odd0 = mix(key) | 1, odd1 = mix(key + 1) | 1, odd2 = mix(key + 2) | 1;
     const int shift = bits_ / 2;
     uint64_t z = static_cast<uint64_t>(index);
     do {
-        z = (z + key) & mask;
-        z = (z * odd0) & mask;
+        z = (z + s.key) & mask;
+        z = (z * s.odd0) & mask;
         z ^= z >> shift;
-        z = (z * odd1) & mask;
+        z = (z * s.odd1) & mask;
         z ^= z >> shift;
-        z = (z * odd2) & mask;
+        z = (z * s.odd2) & mask;
         z ^= z >> shift;
     } while (z >= static_cast<uint64_t>(n_));
     return static_cast<int64_t>(z);
@@ -68,14 +81,16 @@ int64_t Samples::permuted(uint64_t epoch, int64_t index) const {
 void Samples::draw(int64_t tile, int64_t *positions) const {
     int filled = 0;
     const int64_t first = tile * candidates_;
-    for (int64_t i = 0; i < candidates_ && filled < kTile; ++i) {
-        const int64_t position =
-            permuted(static_cast<uint64_t>((first + i) / n_), (first + i) % n_);
+    int64_t epoch = first / n_, index = first % n_;
+    Shuffle shuffle(seed_, static_cast<uint64_t>(epoch));
+    for (int64_t i = 0; i < candidates_ && filled < kTile; ++i, ++index) {
+        if (index == n_) {
+            index = 0;
+            shuffle = Shuffle(seed_, static_cast<uint64_t>(++epoch));
+        }
+        const int64_t position = permuted(shuffle, index);
         if (valid_positions_ == n_ || has_data(position)) {
             positions[filled++] = position;
-            // the places are all over the cube: ask for the values long before they are needed
-            __builtin_prefetch(data_.values + position * n_bands_);
-            __builtin_prefetch(data_.values + (position + 1) * n_bands_ - 1);
         }
     }
     while (filled < kTile) {
@@ -83,16 +98,46 @@ void Samples::draw(int64_t tile, int64_t *positions) const {
     }
 }
 
+void Samples::prefetch(const int64_t *positions) const {
+    for (int p = 0; p < kTile; ++p) {
+        if (positions[p] >= 0) {
+            __builtin_prefetch(data_.values + positions[p] * n_bands_);
+            __builtin_prefetch(data_.values + (positions[p] + 1) * n_bands_ - 1);
+        }
+    }
+}
+
+void Samples::order(const int64_t *positions, int64_t n, int64_t *ordered) {
+    std::vector<int64_t> start(static_cast<size_t>(n_squares_ + 2));
+    squares_.resize(static_cast<size_t>(n));
+    for (int64_t i = 0; i < n; ++i) {
+        int64_t square = n_squares_;  // empty places go last
+        if (positions[i] >= 0) {
+            const Quotient frame = by_frame_.of(positions[i]);
+            const Quotient row = by_width_.of(frame.rest);
+            square = (row.whole >> square_bits_) * squares_across_ + (row.rest >> square_bits_);
+        }
+        squares_[static_cast<size_t>(i)] = square;
+        ++start[static_cast<size_t>(square + 1)];
+    }
+    for (int64_t i = 0; i <= n_squares_; ++i) {
+        start[static_cast<size_t>(i + 1)] += start[static_cast<size_t>(i)];
+    }
+    for (int64_t i = 0; i < n; ++i) {
+        ordered[start[static_cast<size_t>(squares_[static_cast<size_t>(i)])]++] = positions[i];
+    }
+}
+
 void Samples::place(int64_t position, TileCoordinates *out, int slot) const {
-    const int64_t f = position / frame_, pixel = position % frame_;
-    const int64_t row = pixel / data_.width, col = pixel % data_.width;
-    const float x = (static_cast<float>(col) + 0.5f) / static_cast<float>(data_.width);
-    const float y = (static_cast<float>(row) + 0.5f) / static_cast<float>(data_.height);
+    const Quotient frame = by_frame_.of(position);
+    const Quotient row = by_width_.of(frame.rest);
+    const float x = (static_cast<float>(row.rest) + 0.5f) / static_cast<float>(data_.width);
+    const float y = (static_cast<float>(row.whole) + 0.5f) / static_cast<float>(data_.height);
     out->x[slot] = x;
     out->y[slot] = y;
     out->xs[slot] = x * spatial_scale_;
     out->ys[slot] = y * spatial_scale_;
-    out->t[slot] = data_.times[f];
+    out->t[slot] = data_.times[frame.whole];
 }
 
 void Samples::coordinates(int64_t tile, const int64_t *positions, TileCoordinates *out) const {

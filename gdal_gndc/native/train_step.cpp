@@ -11,11 +11,37 @@ namespace {
 constexpr int kGroups = 32;        // sums of the decoder's gradient; their number must not depend on the threads
 constexpr int kPriceInterval = 25; // steps between two looks at the weights' histogram
 
+// Samples are sorted where tables are larger than a core's cache and a batch large enough to bring neighbours together.
+constexpr int64_t kOrderedTables = 1 << 19;
+constexpr int kOrderedTiles = 40;
+
 constexpr double kSmoothing = 0.02;   // of the running error
 constexpr double kMostRelative = 3.0;
 
 int tiles_of(int64_t batch) {
     return static_cast<int>((std::max<int64_t>(batch, 1) + kTile - 1) / kTile);
+}
+
+template <int N>
+void copy_runs(const float *from, int stride, float *to) {
+    for (int p = 0; p < kTile; ++p) {
+        std::memcpy(to + static_cast<int64_t>(p) * N, from + static_cast<int64_t>(p) * stride, N * sizeof(float));
+    }
+}
+
+// The first n columns of a tile's matrix, one row after the other.
+void copy_columns(const float *from, int stride, int n, float *to) {
+    switch (n) {
+        case 1: return copy_runs<1>(from, stride, to);
+        case 2: return copy_runs<2>(from, stride, to);
+        case 4: return copy_runs<4>(from, stride, to);
+        case 8: return copy_runs<8>(from, stride, to);
+        default:
+            for (int p = 0; p < kTile; ++p) {
+                std::memcpy(to + static_cast<int64_t>(p) * n, from + static_cast<int64_t>(p) * stride,
+                            static_cast<size_t>(n) * sizeof(float));
+            }
+    }
 }
 
 }  // namespace
@@ -31,10 +57,15 @@ gndc_trainer::gndc_trainer(const gndc_config &config, const Layout &layout, cons
       n_threads_(given.n_threads > 0 ? given.n_threads : gndc_threads()),
       n_groups_(std::min(n_tiles, kGroups)),
       tiles_(static_cast<size_t>(n_tiles)),
-      feature_gradient_(make_floats(static_cast<int64_t>(n_tiles) * kTile * model.width)),
+      ordered_(model.tables.count >= kOrderedTables && n_tiles >= kOrderedTiles),
+      feature_gradient_(make_floats(static_cast<int64_t>(n_tiles) * kTile * model.n_features)),
       tile_loss_(static_cast<size_t>(n_tiles)),
       tile_weight_(static_cast<size_t>(n_tiles)) {
     n_threads_ = std::max(1, std::min(n_threads_, n_groups_));
+    if (ordered_) {
+        drawn_.resize(static_cast<size_t>(n_tiles) * kTile);
+        order_.resize(drawn_.size());
+    }
     int64_t activations = 0;
     for (const Matrix &matrix : model.matrices) {
         activations += matrix.columns;
@@ -84,10 +115,19 @@ float *gndc_trainer::hidden_of(Workspace &work, size_t layer) const {
 }
 
 void gndc_trainer::forward(const TileCoordinates &tile, Workspace &work) const {
-    for (size_t l = 0; l < model.levels.size(); ++l) {
+    auto find = [&](size_t l) {
         const TrainLevel &level = model.levels[l];
         const bool flat = level.dim == 2;
-        kernels_.corners(level, flat ? tile.x : tile.xs, flat ? tile.y : tile.ys, tile.t, work.corners.get());
+        kernels_.corners(level, flat ? tile.x : tile.xs, flat ? tile.y : tile.ys, tile.t, work.next.get());
+        kernels_.prefetch(model.tables.rounded.get() + level.offset, level, work.next.get());
+    };
+    find(0);
+    for (size_t l = 0; l < model.levels.size(); ++l) {
+        std::swap(work.corners, work.next);
+        if (l + 1 < model.levels.size()) {
+            find(l + 1);  // its entries arrive while those of this level are used
+        }
+        const TrainLevel &level = model.levels[l];
         kernels_.gather(model.tables.rounded.get() + level.offset, level, work.corners.get(),
                         work.features.get() + model.column_of(l), model.width);
     }
@@ -100,23 +140,43 @@ void gndc_trainer::forward(const TileCoordinates &tile, Workspace &work) const {
     for (size_t l = 0; l < model.matrices.size(); ++l) {
         const Matrix &matrix = model.matrices[l];
         float *output = hidden_of(work, l);
-        kernels_.multiply(input, matrix.rows, model.decoder.rounded.get() + matrix.offset, matrix.columns, output,
-                          l + 1 < model.matrices.size(), nullptr);
+        kernels_.multiply(input, matrix.rows, matrix.rows, model.decoder.rounded.get() + matrix.offset, matrix.columns,
+                          output, l + 1 < model.matrices.size(), nullptr);
         input = output;
     }
+}
+
+void gndc_trainer::draw(int64_t at, int thread, int n_threads, Barrier &barrier) {
+    if (!ordered_) {
+        return;
+    }
+    for (int tile = n_tiles * thread / n_threads; tile < n_tiles * (thread + 1) / n_threads; ++tile) {
+        samples.draw(at * n_tiles + tile, drawn_.data() + static_cast<int64_t>(tile) * kTile);
+    }
+    barrier.wait();
+    if (thread == 0) {
+        samples.order(drawn_.data(), static_cast<int64_t>(drawn_.size()), order_.data());
+    }
+    barrier.wait();
 }
 
 void gndc_trainer::tile_pass(int64_t at, int tile, int group, Workspace &work) {
     const int64_t number = at * n_tiles + tile;
     TileCoordinates &place = tiles_[static_cast<size_t>(tile)];
-    int64_t positions[kTile];
-    samples.draw(number, positions);
+    int64_t room[kTile];
+    const int64_t *positions = room;
+    if (ordered_) {
+        positions = order_.data() + static_cast<int64_t>(tile) * kTile;
+    } else {
+        samples.draw(number, room);
+    }
+    samples.prefetch(positions);
     samples.coordinates(number, positions, &place);
     const size_t last = model.matrices.size() - 1;
     const int stride = model.matrices[last].columns;
+    forward(place, work);
     tile_weight_[static_cast<size_t>(tile)] =
         samples.targets(positions, stride, work.targets.get(), work.weights.get());
-    forward(place, work);
     const float *output = hidden_of(work, last);
     float *d = work.d0.get(), *other = work.d1.get();
     double loss = 0;
@@ -137,27 +197,35 @@ void gndc_trainer::tile_pass(int64_t at, int tile, int group, Workspace &work) {
         const Matrix &matrix = model.matrices[l];
         const float *input = l ? hidden_of(work, l - 1) : work.features.get();
         kernels_.accumulate(input, matrix.rows, d, matrix.columns, gradient + matrix.offset);
+        const int used = l == last ? static_cast<int>(model.layout.n_outputs) : matrix.columns;
         const float *back = model.transposed.get() + matrix.offset;
         if (l == 0) {
-            kernels_.multiply(d, matrix.columns, back, matrix.rows,
-                              feature_gradient_.get() + static_cast<int64_t>(tile) * kTile * model.width, false,
-                              nullptr);
-            return;
+            kernels_.multiply(d, matrix.columns, used, back, matrix.rows, other, false, nullptr);
+            break;
         }
-        kernels_.multiply(d, matrix.columns, back, matrix.rows, other, false, input);
+        kernels_.multiply(d, matrix.columns, used, back, matrix.rows, other, false, input);
         std::swap(d, other);
     }
+    for (size_t l = 0; l < model.levels.size(); ++l) {
+        copy_columns(other + model.column_of(l), model.width, model.levels[l].features, gradient_of(l, tile));
+    }
+}
+
+// A level reads its slopes of all tiles one after the other: each has them for itself.
+float *gndc_trainer::gradient_of(size_t level, int tile) const {
+    return feature_gradient_.get() +
+           kTile * (static_cast<int64_t>(model.column_of(level)) * n_tiles +
+                    static_cast<int64_t>(model.levels[level].features) * tile);
 }
 
 void gndc_trainer::scatter_level(size_t l, Workspace &work) {
     const TrainLevel &level = model.levels[l];
     const bool flat = level.dim == 2;
-    const float *d = feature_gradient_.get() + model.column_of(l);
     for (int tile = 0; tile < n_tiles; ++tile) {
         const TileCoordinates &place = tiles_[static_cast<size_t>(tile)];
         kernels_.corners(level, flat ? place.x : place.xs, flat ? place.y : place.ys, place.t, work.corners.get());
         kernels_.scatter(model.tables.g.get() + level.offset, level, work.corners.get(),
-                         d + static_cast<int64_t>(tile) * kTile * model.width, model.width);
+                         gradient_of(l, tile), level.features);
     }
 }
 
@@ -267,6 +335,7 @@ void gndc_trainer::price_weights() {
 
 void gndc_trainer::phases(int64_t at, int thread, int n_threads, Barrier &barrier, bool learn) {
     Workspace &work = work_[static_cast<size_t>(thread)];
+    draw(at, thread, n_threads, barrier);
     for (int group = next_group_.fetch_add(1); group < n_groups_; group = next_group_.fetch_add(1)) {
         for (int tile = n_tiles * group / n_groups_; tile < n_tiles * (group + 1) / n_groups_; ++tile) {
             tile_pass(at, tile, group, work);

@@ -36,6 +36,7 @@ private:
 
     bool quantised(int64_t at) const;
     void forward(const gndc::TileCoordinates &tile, Workspace &work) const;
+    void draw(int64_t at, int thread, int n_threads, gndc::Barrier &barrier);
     void tile_pass(int64_t at, int tile, int group, Workspace &work);
     void scatter_level(size_t level, Workspace &work);
     void phases(int64_t at, int thread, int n_threads, gndc::Barrier &barrier, bool update);
@@ -43,13 +44,16 @@ private:
     void update_tables(const gndc::AdamStep &adam, size_t from, size_t to);
     void price_weights();
     gndc::AdamStep adam_step(int component) const;
+    float *gradient_of(size_t level, int tile) const;
     float *hidden_of(Workspace &work, size_t layer) const;
 
     const gndc::TrainKernels &kernels_;
     int n_threads_, n_groups_;
     std::vector<Workspace> work_;
     std::vector<gndc::TileCoordinates> tiles_;
-    gndc::Floats feature_gradient_;             // [n_tiles * kTile][width]
+    bool ordered_;                      // the samples of a step are sorted by place
+    std::vector<int64_t> drawn_, order_;  // positions of a step, if so
+    gndc::Floats feature_gradient_;             // of the features of each level [n_tiles * kTile][features]
     std::vector<gndc::Floats> group_gradient_;  // of the decoder, added up in this order
     std::vector<double> tile_loss_, tile_weight_;
     std::vector<size_t> level_order_;           // the largest first

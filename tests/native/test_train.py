@@ -39,7 +39,14 @@ CONFIGS = {
         xy_features_per_level=4, t_hash_size=9, t_base_resolution=4, t_n_levels=4, t_per_level_scale=1.3,
         t_features_per_level=8, spatial_scale=2.5, decoder_hidden=64, n_hidden_layers=2,
     ),
+    # tables and batches of a size at which samples are sorted by place
+    "sorted": ModelConfig(
+        n_bands=3, xy_hash_size=16, xy_base_resolution=250, xy_n_levels=2, xy_per_level_scale=1.1,
+        xy_features_per_level=4, t_hash_size=8, t_base_resolution=4, t_n_levels=2, t_per_level_scale=1.5,
+        t_features_per_level=2, spatial_scale=0.5, decoder_hidden=48, n_hidden_layers=2,
+    ),
 }  # fmt: skip
+BATCHES = {"sorted": 4096}
 
 
 def samples(seed: int = 0) -> Samples:
@@ -157,7 +164,7 @@ def test_gradient_is_that_of_torch(name: str, monkeypatch: pytest.MonkeyPatch) -
     pytest.importorskip("torch", reason="torch is not installed")
     unquantised(monkeypatch)
     data = samples()
-    trainer = trainer_of(CONFIGS[name], data)
+    trainer = trainer_of(CONFIGS[name], data, batch=BATCHES.get(name, 192))
     field = TorchField(trainer)
     loss, gradients = trainer.gradient(3)
     expected = loss_of(field, data, trainer.draw(3))
@@ -174,7 +181,7 @@ def test_five_steps_are_those_of_torch(name: str, monkeypatch: pytest.MonkeyPatc
     torch = pytest.importorskip("torch", reason="torch is not installed")
     unquantised(monkeypatch)
     data = samples()
-    trainer = trainer_of(CONFIGS[name], data)
+    trainer = trainer_of(CONFIGS[name], data, batch=BATCHES.get(name, 192))
     field = TorchField(trainer)
     plan = trainer.plan
     tables = [w for i, w in field.weights.items() if i < 2]
@@ -233,12 +240,13 @@ def test_instruction_sets_agree(isa: str) -> None:
     assert found == pytest.approx(expected, rel=1e-3)
 
 
-def test_the_number_of_threads_changes_nothing() -> None:
-    options: dict[str, Any] = {"batch": 960, "table_scale": 32.0, "decoder_scale": 32.0, "rate_relative": 1.0}
+@pytest.mark.parametrize(("name", "batch", "steps"), [("hashed", 960, 60), ("sorted", 4096, 5)])
+def test_the_number_of_threads_changes_nothing(name: str, batch: int, steps: int) -> None:
+    options: dict[str, Any] = {"batch": batch, "table_scale": 32.0, "decoder_scale": 32.0, "rate_relative": 1.0}
     weights = []
     for threads in (1, 2, 3):
-        trainer = trainer_of(CONFIGS["hashed"], samples(), threads, **options)
-        trainer.run(60)
+        trainer = trainer_of(CONFIGS[name], samples(), threads, **options)
+        trainer.run(steps)
         weights.append([trainer.weights(i, rounded=False) for i in range(3)])
     for other in weights[1:]:
         for a, b in zip(weights[0], other, strict=True):
