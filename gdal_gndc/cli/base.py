@@ -23,6 +23,7 @@ EXTRAS = {
     "duckdb": "catalog",
     "xarray": "xarray",
     "dask": "xarray",
+    "distributed": "cluster",
     "h5netcdf": "xarray",
     "h5py": "xarray",
     "zarr": "xarray",

@@ -28,7 +28,8 @@ Examples:
 """
 
 
-def _bounds(text: str | None) -> float | list[float] | None:
+def bounds_of(text: str | None) -> float | list[float] | None:
+    """Return the numbers of ``--max-error``."""
     if text is None:
         return None
     try:
@@ -109,7 +110,7 @@ def encode(inputs: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool, *
     source_options = take_input_options(options)
     config = options.pop("config")
     options["plan"] = Plan.load(config) if config else None
-    options["max_error"] = _bounds(options["max_error"])
+    options["max_error"] = bounds_of(options["max_error"])
     save_config = options.pop("save_config")
     if options.pop("dry_run"):
         _dry_run(inputs, save_config, source_options, options)

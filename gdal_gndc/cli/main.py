@@ -13,6 +13,8 @@ from gdal_gndc.cli.base import Command
 COMMANDS = {
     "info": "What a cube holds: size, times, bands, chunks, quality.",
     "encode": "Encode a stack of GeoTIFFs into a cube.",
+    "append": "Add later dates to a cube.",
+    "verify": "Compare a cube with its sources.",
     "decompress": "A cube as GeoTIFFs, COGs, netCDF or Zarr.",
     "sample": "Values at a place, or at the points of a file.",
     "timeseries": "A pixel's series as CSV or Parquet.",

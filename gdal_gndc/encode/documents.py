@@ -69,16 +69,22 @@ class Documents:
         return path.stat().st_size
 
     def write_measured(self, path: Path, metrics: dict[str, Any], source: Source, plan: Plan, device: str) -> int:
+        """Write the container with its sidecars, and return its size."""
+        provenance = dump(_provenance(source, plan, device))
+        return self.write_with_metrics(path, metrics, source.raw_bytes, {"provenance.json": provenance})
+
+    def write_with_metrics(
+        self, path: Path, metrics: dict[str, Any], raw_bytes: int, sidecars: dict[str, bytes]
+    ) -> int:
         """Write the container with its metrics, which tell the size of the file that holds them."""
-        provenance = _dump(_provenance(source, plan, device))
 
         def document(size: int) -> bytes:
-            return _dump(
+            return dump(
                 {
                     "source": "decoded file against its sources",
                     "bytes": size,
-                    "raw_bytes": source.raw_bytes,
-                    "ratio": float(f"{source.raw_bytes / size:.5g}"),
+                    "raw_bytes": raw_bytes,
+                    "ratio": float(f"{raw_bytes / size:.5g}"),
                     "bits_per_sample": float(f"{8 * size / max(1, metrics['n_valid']):.5g}"),
                     **metrics,
                 }
@@ -86,8 +92,8 @@ class Documents:
 
         # Blanks at the end of the document make its length, and with it the size it tells, independent of that size.
         room = len(document(path.stat().st_size)) + 16
-        size = self.write(path, {"metrics.json": b" " * room, "provenance.json": provenance})
-        self.write(path, {"metrics.json": document(size).ljust(room), "provenance.json": provenance})
+        size = self.write(path, {"metrics.json": b" " * room, **sidecars})
+        self.write(path, {"metrics.json": document(size).ljust(room), **sidecars})
         return size
 
 
@@ -110,10 +116,12 @@ def _provenance(source: Source, plan: Plan, device: str) -> dict[str, Any]:
             "x_preset": plan.preset,
             "x_rate": [plan.rate_weight, plan.rate_relative],
             "x_seed": plan.seed,
+            **({"x_max_error": list(plan.max_error)} if plan.max_error else {}),
             "hardware": device,
         },
     }
 
 
-def _dump(document: dict[str, Any]) -> bytes:
+def dump(document: dict[str, Any]) -> bytes:
+    """Return JSON without blanks."""
     return json.dumps(document, separators=(",", ":"), allow_nan=False).encode()

@@ -54,8 +54,17 @@ class Schedule:
     found: int = 0
     peak: int = 0
 
-    def train(self, job: ChunkJob, shelf: Shelf) -> list[Piece]:
+    def train(self, job: ChunkJob, shelf: Shelf, entries: list[ChunkEntry] | None = None) -> list[Piece]:
         """Train the chunks that are not on the shelf yet, and return all.
+
+        Parameters
+        ----------
+        job
+            What is done for each.
+        shelf
+            Where finished chunks are kept.
+        entries
+            The chunks, by default those of the job's plan.
 
         Raises
         ------
@@ -64,7 +73,7 @@ class Schedule:
             the shelf.
         """
         plan, n_bands = job.plan, job.source.shape[3]
-        entries = list(chunk_boxes(plan))
+        entries = list(chunk_boxes(plan)) if entries is None else entries
         pieces: dict[str, Piece] = {}
 
         def keep(entry: ChunkEntry, blob: bytes | None) -> None:

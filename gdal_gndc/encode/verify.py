@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,21 @@ def measure(path: Path, source: Source) -> dict[str, Any]:
 
     metrics = Metrics([band.name for band in source.bands], int(np.prod(source.shape, dtype=np.int64)))
     with gdal_gndc.open(path, device="cpu") as cube:
-        # by strips of rows: a frame of a large scene, and what is computed from it, would take too much memory
-        strip = max(1, _STRIP // (source.width * len(source.bands)))
         for k in range(len(source.times)):
-            for top in range(0, source.height, strip):
-                rows = top, min(source.height, top + strip)
+            for rows in strips(source.shape):
                 given = source.read((k, k + 1), rows)[0]
-                metrics.add(given, cube.read(k, window=(0, top, source.width, rows[1] - top)))
+                metrics.add(given, cube.read(k, window=(0, rows[0], source.width, rows[1] - rows[0])))
     if metrics.lost:
         raise EncodeError(f"{path}: {metrics.lost} samples of the sources read as NaN from the file written")
     return metrics.summary()
+
+
+def strips(shape: tuple[int, int, int, int]) -> Iterator[tuple[int, int]]:
+    """Ranges of rows: a frame of a large scene, and what is computed from it, would take too much memory at once."""
+    _, height, width, n_bands = shape
+    rows = max(1, _STRIP // (width * n_bands))
+    for top in range(0, height, rows):
+        yield top, min(height, top + rows)
 
 
 def check_bound(metrics: dict[str, Any], bounds: Sequence[float], target: Path) -> None:
