@@ -143,8 +143,10 @@ def append(
             seed=seed,
             threads=threads,
         )
-        size = tuple(max(b - a for a, b in ranges) for ranges in (rows, cols))
-        plan = replace(prepared.plan, chunk=(source.shape[0], *size), overlap=before.manifest.overlap, t_overlap=0)
+        height, width = (max(b - a for a, b in ranges) for ranges in (rows, cols))
+        plan = replace(
+            prepared.plan, chunk=(source.shape[0], height, width), overlap=before.manifest.overlap, t_overlap=0
+        )
         entries = before.entries(source.shape[0], rows, cols)
         schedule = Schedule(workers, threads, limit, scheduler, progress)
         with WorkFolder(path) as work:
