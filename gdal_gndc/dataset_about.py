@@ -8,18 +8,23 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gdal_gndc.cache import CacheInfo
 from gdal_gndc.chunk_model import ChunkModel
 from gdal_gndc.cube import Cube
 from gdal_gndc.errors import GNDCError
 from gdal_gndc.format.meta import Band, Meta
+from gdal_gndc.observations import fills_gaps, observed
 from gdal_gndc.window import apply
 
 if TYPE_CHECKING:
     from affine import Affine
     from rasterio.coords import BoundingBox
     from rasterio.crs import CRS
+
+    from gdal_gndc.time_axis import MomentLike
+    from gdal_gndc.window import WindowLike
 
 
 class About:
@@ -121,6 +126,38 @@ class About:
     def has_residuals(self) -> bool:
         """Whether any chunk has residuals. Looks into the chunks, one after the other, until one has."""
         return any(chunk.has_residuals for chunk in self._models())
+
+    @property
+    def fills_gaps(self) -> bool:
+        """Whether the cube answers where observations have gaps; `observed` tells where."""
+        return fills_gaps(self._meta)
+
+    def observed(
+        self,
+        t: MomentLike = 0,
+        window: WindowLike | None = None,
+        bbox: tuple[float, float, float, float] | None = None,
+        out_shape: tuple[int, int] | None = None,
+    ) -> NDArray[np.bool_]:
+        """Return where the observation nearest to ``t`` has data of its own, bool (H, W); arguments as for `read`.
+
+        What `read` gives elsewhere is no data or, in a cube that fills gaps, what the network makes of other dates.
+
+        Raises
+        ------
+        CoordinateError
+            If frame or place is not in the cube.
+        """
+        rows, cols = self.sample_grid(window, bbox, out_shape)
+        moment = self._cube.axis.nearest(t)
+        assert moment.frame is not None
+        return observed(self._cube, moment.frame, rows.astype(np.int64), cols.astype(np.int64))
+
+    if TYPE_CHECKING:
+
+        def sample_grid(
+            self, window: WindowLike | None, bbox: Any, out_shape: tuple[int, int] | None
+        ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
 
     @property
     def meta(self) -> dict[str, Any]:

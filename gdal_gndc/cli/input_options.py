@@ -38,6 +38,18 @@ def input_options(function: F) -> F:
         click.option(
             "--resampling", type=click.Choice(_RESAMPLING), default="nearest", show_default=True, help="Of --align."
         ),
+        click.option(
+            "--mask",
+            multiple=True,
+            metavar="FILES",
+            help="A quality layer that hides pixels: files, a folder or a pattern, or band:NAME of the inputs.",
+        ),
+        click.option("--mask-values", metavar="LIST", help="Values of it that hide, by commas; or a preset."),
+        click.option("--mask-bits", metavar="LIST", help="Bits of it that hide, by commas, 0 the least significant."),
+        click.option(
+            "--mask-preset", type=click.Choice(["scl", "qa60", "fmask", "hls", "landsat"]), help="What hides, by name."
+        ),
+        click.option("--fill-gaps", is_flag=True, help="Let the cube answer where a date has no data of its own."),
     ]
     for option in reversed(added):
         function = option(function)
@@ -52,7 +64,7 @@ def take_input_options(options: dict[str, Any]) -> SourceOptions:
     click.BadParameter
         If a list of numbers is none.
     """
-    names = ("date_regex", "merge", "group_by", "skip_bad", "align", "crs", "resampling")
+    names = ("date_regex", "merge", "group_by", "skip_bad", "align", "crs", "resampling", "mask_preset", "fill_gaps")
     found: dict[str, Any] = {name: options.pop(name) for name in names}
     size = parse_numbers(options.pop("resolution"), "'--resolution'")
     if size is not None and len(size) not in (1, 2):
@@ -65,4 +77,16 @@ def take_input_options(options: dict[str, Any]) -> SourceOptions:
             raise click.BadParameter(f"{bounds!r}: expected left,bottom,right,top", param_hint="'--bounds'")
         bounds = tuple(box)
     found["bounds"] = bounds
+    masks = list(options.pop("mask"))
+    found["mask"] = masks[0] if len(masks) == 1 else masks or None
+    values = options.pop("mask_values")
+    found["mask_values"] = values if values and values.isidentifier() else _integers(values, "'--mask-values'")
+    found["mask_bits"] = _integers(options.pop("mask_bits"), "'--mask-bits'")
     return cast("SourceOptions", found)
+
+
+def _integers(text: str | None, option: str) -> list[int] | None:
+    found = parse_numbers(text, option)
+    if found is not None and any(number != int(number) for number in found):
+        raise click.BadParameter(f"{text!r}: expected whole numbers by commas", param_hint=option)
+    return None if found is None else [int(number) for number in found]

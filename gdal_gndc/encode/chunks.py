@@ -80,6 +80,8 @@ class ChunkJob:
         masked = ~has_data(values)
         if masked.all():
             return None
+        if source.fill_gaps:
+            masked &= masked.all(axis=0)
         normal = Normalisation.of(values)
         gauge = Gauge(values, normal.scale, report)
         bound = ErrorBound(plan.max_error) if plan.max_error else None

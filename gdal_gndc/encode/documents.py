@@ -10,11 +10,13 @@ from typing import Any
 
 from gdal_gndc.encode.chunks import Piece
 from gdal_gndc.encode.inputs import Source
+from gdal_gndc.encode.observed import observation_entries
 from gdal_gndc.encode.plan import Plan
 from gdal_gndc.errors import EncodeError
 from gdal_gndc.format.manifest import Manifest
 from gdal_gndc.format.meta import Meta
 from gdal_gndc.format.writer import ContainerWriter
+from gdal_gndc.observations import FILLED, GAPS
 
 
 def meta_of(source: Source) -> Meta:
@@ -28,6 +30,7 @@ def meta_of(source: Source) -> Meta:
         times=source.times,
         global_start=source.times[0],
         global_end=source.times[-1],
+        raw={GAPS: FILLED} if source.fill_gaps else {},
     )
 
 
@@ -38,6 +41,7 @@ class Documents:
     meta: Meta
     manifest: Manifest
     blobs: dict[str, Callable[[], bytes]]
+    observations: dict[str, bytes]
 
     @classmethod
     def of(cls, source: Source, pieces: list[Piece], plan: Plan) -> Documents:
@@ -57,14 +61,15 @@ class Documents:
             t_overlap=plan.t_overlap,
             missing=missing,
         )
-        return cls(meta, manifest, blobs)
+        observations = observation_entries(source, manifest.chunks) if source.fill_gaps else {}
+        return cls(meta, manifest, blobs, observations)
 
     def write(self, path: Path, sidecars: dict[str, bytes]) -> int:
         """Write the container and return its size."""
         with ContainerWriter(path, self.meta, self.manifest) as writer:
             for name, read in self.blobs.items():
                 writer.add_chunk(name, read())
-            for name, data in sidecars.items():
+            for name, data in (self.observations | sidecars).items():
                 writer.add_sidecar(name, data)
         return path.stat().st_size
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, TypedDict
 
 from gdal_gndc.encode.inputs.grid import Box, Extent
@@ -22,3 +23,8 @@ class SourceOptions(TypedDict, total=False):
     resolution: float | tuple[float, float] | None
     bounds: Box | Extent | None
     resampling: str
+    mask: Any
+    mask_values: Sequence[int] | str | None
+    mask_bits: Sequence[int] | None
+    mask_preset: str | None
+    fill_gaps: bool

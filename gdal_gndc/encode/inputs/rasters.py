@@ -16,6 +16,7 @@ from gdal_gndc.encode.inputs.find import Paths, find_files
 from gdal_gndc.encode.inputs.grid import Alignment, Grid
 from gdal_gndc.encode.inputs.look import Look
 from gdal_gndc.encode.inputs.merge import Merge, check_merge, merged
+from gdal_gndc.encode.inputs.rule import MaskRule
 from gdal_gndc.encode.inputs.source import Range, Source
 from gdal_gndc.errors import EncodeError, FileFormatError
 from gdal_gndc.raster_handles import dataset
@@ -46,6 +47,8 @@ class RasterStack(Source):
         The stored value that says so, of each band.
     resampling
         How rasters of another grid than the cube's are warped; None if all have it.
+    hidden_by
+        A band that hides pixels of its scene, as (file of a scene, number from 1), and by which codes.
     """
 
     frames: tuple[tuple[Scene, ...], ...]
@@ -53,6 +56,7 @@ class RasterStack(Source):
     nodata: tuple[float | None, ...]
     merge: Merge = "first"
     resampling: str | None = None
+    hidden_by: tuple[tuple[int, int], MaskRule] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -71,9 +75,9 @@ class RasterStack(Source):
         """As `Source.read_codes`, exact for integers of any size; of several scenes the first that knows."""
         shape = rows[1] - rows[0], cols[1] - cols[0]
         codes, known = np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
-        place, nodata = [(f, i) for f, indexes in enumerate(self.indexes) for i in indexes][band], self.nodata[band]
+        (file, index), nodata = self.place(band), self.nodata[band]
         for scene in self.frames[k]:
-            stored, valid = self._read_stored(scene.files[place[0]], (place[1],), rows, cols)
+            stored, valid = self._read_stored(scene.files[file], (index,), rows, cols, codes=True)
             here = valid[0] & np.isfinite(stored[0])
             if nodata is not None:
                 here &= stored[0] != np.asarray(nodata).astype(stored.dtype)
@@ -84,14 +88,17 @@ class RasterStack(Source):
 
     def select(self, bands: tuple[int, ...]) -> RasterStack:
         """As `Source.select`; bands that are left out are not read. The order must be that of the stack."""
-        places = [(f, i) for f, indexes in enumerate(self.indexes) for i in indexes]
-        kept = [places[b] for b in bands]
+        kept = [self.place(b) for b in bands]
         return replace(
             self,
             bands=tuple(self.bands[b] for b in bands),
             nodata=tuple(self.nodata[b] for b in bands),
             indexes=tuple(tuple(i for file, i in kept if file == f) for f in range(len(self.indexes))),
         )
+
+    def place(self, band: int) -> tuple[int, int]:
+        """Return where a band is: the file of a scene, and its number there from 1."""
+        return [(f, i) for f, indexes in enumerate(self.indexes) for i in indexes][band]
 
     def _read_scene(self, scene: Scene, rows: Range, cols: Range) -> NDArray[np.float32]:
         out = np.empty((rows[1] - rows[0], cols[1] - cols[0], len(self.bands)), np.float32)
@@ -110,12 +117,21 @@ class RasterStack(Source):
                 values = values * band.scale_factor + band.add_offset
                 out[..., b] = np.where(known, values, np.nan)
                 b += 1
+        if self.hidden_by:
+            (file, index), rule = self.hidden_by
+            # the nodata of a picture, often 0, is a code like others in its quality band
+            codes, valid = self._read_stored(scene.files[file], (index,), rows, cols, codes=True)
+            known = valid[0] & np.isfinite(codes[0])
+            out[rule.hides(np.where(known, codes[0], 0).astype(np.int64)) | ~known] = np.nan
         return out
 
     def _read_stored(
-        self, path: str, indexes: tuple[int, ...], rows: Range, cols: Range
+        self, path: str, indexes: tuple[int, ...], rows: Range, cols: Range, *, codes: bool = False
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Bands of a file as stored, (B, H, W), and where its mask, if it has one beside nodata, lets them count."""
+        """Bands of a file as stored, (B, H, W), and where its mask, if it has one beside nodata, lets them count.
+
+        Codes are not mixed by resampling.
+        """
         from rasterio.errors import RasterioError
         from rasterio.windows import Window
 
@@ -128,17 +144,16 @@ class RasterStack(Source):
                 if plain or source.nodata is not None:
                     return stored, np.ones(stored.shape, np.bool_)
                 return stored, source.read_masks(indexes, window=window) > 0
-            return self._warp(source, indexes, window, plain)
+            return self._warp(source, indexes, window, plain, "nearest" if codes else self.resampling)
         except (RasterioError, FileFormatError) as error:
             raise EncodeError(f"{path}: cannot be read: {getattr(error, 'problem', error)}") from error
 
     def _warp(
-        self, source: Any, indexes: tuple[int, ...], window: Any, plain: bool
+        self, source: Any, indexes: tuple[int, ...], window: Any, plain: bool, resampling: str
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         from rasterio.enums import Resampling
         from rasterio.vrt import WarpedVRT
 
-        assert self.resampling is not None
         # Left to itself the warper would take scale and approximation from each window, and a chunk, which is read with
         # other windows than a whole frame, would be held against other values.
         scale = str(self.grid.cells_per_pixel(Grid.of(source)))
@@ -148,7 +163,7 @@ class RasterStack(Source):
             transform=self.grid.affine,
             width=self.width,
             height=self.height,
-            resampling=Resampling[self.resampling],
+            resampling=Resampling[resampling],
             tolerance=1e-6,
             XSCALE=scale,
             YSCALE=scale,

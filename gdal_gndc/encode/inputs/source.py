@@ -35,6 +35,8 @@ class Source(ABC):
         Of the stored values.
     skipped
         What was left out of the cube and why, one sentence each; see ``skip_bad`` of `open_source`.
+    fill_gaps
+        Whether the cube answers where a frame has no data but another one has, instead of masking it.
     """
 
     times: tuple[datetime, ...]
@@ -45,6 +47,7 @@ class Source(ABC):
     transform: Transform | None
     dtype: str
     skipped: tuple[str, ...] = ()
+    fill_gaps: bool = False
 
     @property
     @abstractmethod

@@ -122,12 +122,13 @@ def test_a_raster_without_place_cannot_be_aligned(write_raster: Any) -> None:
         Alignment().grid_for([open_source(write_raster("a_20200101.tif", crs=None)).grid], "a.tif")
 
 
-def test_on_the_command_line(zones: list[Path], tmp_path: Path) -> None:
+def test_on_the_command_line(zones: list[Path], tmp_path: Path, quick_options: Any) -> None:
     names = [str(path) for path in zones]
     options = ["--crs", "EPSG:3035", "--resolution", "30", "--bounds", "union", "--resampling", "average"]
-    quick = ["--preset", "tiny", "--steps", "20", "--no-interpolate", "--device", "cpu", "--json"]
-    done = CliRunner().invoke(main, ["encode", *names, "-o", str(tmp_path / "x.gndc"), *options, *quick])
+    shape = open_source(names, crs="EPSG:3035", resolution=30, bounds="union").shape
+    arguments = ["encode", *names, "-o", str(tmp_path / "x.gndc"), *options, *quick_options(*shape)]
+    done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0, done.stderr
-    assert json.loads(done.stdout)["shape"][0] == 3
+    assert json.loads(done.stdout)["shape"] == list(shape)
     done = CliRunner().invoke(main, ["encode", *names, "-o", "y.gndc", "--bounds", "1,2,3"])
     assert done.exit_code == 2 and "expected left,bottom,right,top" in done.stderr

@@ -16,8 +16,6 @@ from gdal_gndc.cli.main import main
 from gdal_gndc.encode.inputs import open_source
 from gdal_gndc.errors import EncodeError
 
-QUICK: dict[str, Any] = {"preset": "tiny", "steps": 20, "progress": False, "device": "cpu", "interpolate": False}
-
 
 def tile(*values: float) -> Any:
     return np.array(values, "float32").reshape(1, 1, -1)
@@ -83,45 +81,45 @@ def test_bad_files_are_left_out_and_reported(mixed: list[Path], caplog: pytest.L
         open_source(mixed[0], skip_bad=True)
 
 
-def test_the_report_tells_what_was_left_out(mixed: list[Path], tmp_path: Path) -> None:
-    arguments = ["encode", *map(str, mixed), "-o", str(tmp_path / "x.gndc"), "--preset", "tiny", "--steps", "20"]
-    done = CliRunner().invoke(main, [*arguments, "--json", "--no-interpolate", "--device", "cpu"])
+def test_the_report_tells_what_was_left_out(mixed: list[Path], tmp_path: Path, quick_options: Any) -> None:
+    arguments = ["encode", *map(str, mixed), "-o", str(tmp_path / "x.gndc"), *quick_options(3, 200, 200, 1)]
+    done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 1 and done.stderr.startswith("gndc: ") and "junk_20200102.tif" in done.stderr
-    done = CliRunner().invoke(main, [*arguments, "--json", "--no-interpolate", "--device", "cpu", "--skip-bad"])
+    done = CliRunner().invoke(main, [*arguments, "--skip-bad"])
     assert done.exit_code == 0, done.stderr
     report = json.loads(done.stdout)
     assert len(report["skipped"]) == 3 and report["shape"] == [3, 200, 200, 1]
 
 
-def test_a_constant_band_and_a_date_without_data(write_raster: Any, tmp_path: Path) -> None:
+def test_a_constant_band_and_a_date_without_data(write_raster: Any, tmp_path: Path, quick_encode: Any) -> None:
     rng = np.random.default_rng(0)
     files = []
     for k in range(4):
         values = np.stack([np.full((20, 30), 7), rng.integers(0, 9, (20, 30))]).astype("int16")
         values[:, :, :3] = -1
         files.append(write_raster(f"a_2020010{k + 1}.tif", values if k != 2 else 0 * values - 1, nodata=-1))
-    report = gdal_gndc.encode(files, tmp_path / "x.gndc", **QUICK)
+    report = quick_encode(files, tmp_path / "x.gndc")
     assert report.metrics["bands"][0]["r2"] is None
     with gdal_gndc.open(tmp_path / "x.gndc") as cube:
         assert np.isnan(cube.read(2)).all()
         assert np.isnan(cube.read(1)[:, :3]).all() and np.isfinite(cube.read(1)[:, 3:]).all()
         assert np.abs(cube.read(1)[:, 3:, 0] - 7).max() < 2
     flat = [write_raster(f"c_2020010{k}.tif", np.full((1, 9, 9), 5, "uint8")) for k in (1, 2)]
-    gdal_gndc.encode(flat, tmp_path / "flat.gndc", **QUICK)
+    quick_encode(flat, tmp_path / "flat.gndc")
     with gdal_gndc.open(tmp_path / "flat.gndc") as cube:
         assert np.abs(cube.read(0) - 5).max() < 0.5
 
 
-def test_a_chunk_without_data_is_written_as_missing(write_raster: Any, tmp_path: Path) -> None:
+def test_a_chunk_without_data_is_written_as_missing(write_raster: Any, tmp_path: Path, quick_encode: Any) -> None:
     rows, cols = np.mgrid[0:32, 0:64]
     values = (rows + cols).astype("float32")[np.newaxis]
     values[:, :, 28:] = np.nan
     files = [write_raster(f"a_2020010{k}.tif", values + k) for k in (1, 2)]
-    gdal_gndc.encode(files, tmp_path / "x.gndc", chunk_size=32, **QUICK)
+    quick_encode(files, tmp_path / "x.gndc", chunk_size=32)
     with gdal_gndc.open(tmp_path / "x.gndc") as cube:
         manifest = cube.cube.container.manifest
         assert len(manifest.chunks) == 1 and manifest.missing[0]["id"] == [0, 0, 1]
         assert np.isnan(cube.read(0)[:, 28:]).all() and np.isfinite(cube.read(0)[:, :28]).all()
     nothing = write_raster("n_20200101.tif", np.full((1, 8, 8), np.nan, "float32"))
     with pytest.raises(EncodeError, match="everything is nodata"):
-        gdal_gndc.encode(nothing, tmp_path / "n.gndc", **QUICK)
+        quick_encode(nothing, tmp_path / "n.gndc")
