@@ -46,7 +46,8 @@ class MaskRule:
     def hides(self, codes: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return where codes hide a pixel."""
         flags = np.int64(sum(1 << bit for bit in set(self.bits)))
-        return np.isin(codes, self.values) | ((codes & flags) != 0)
+        hidden: NDArray[np.bool_] = np.isin(codes, self.values) | ((codes & flags) != 0)
+        return hidden
 
 
 PRESETS: dict[str, MaskRule] = {
