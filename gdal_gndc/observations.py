@@ -2,7 +2,8 @@
 
 A cube that fills gaps says ``"x_gaps": "filled"`` in its ``meta.json`` and has, for each chunk with gaps, an entry
 ``x_observed/NAME.mask`` beside ``chunks/NAME.gndcc``: a mask section (specification 6.3) over the chunk's bounds
-without halo, 1 where there is no observation. Readers that do not know these see a cube without gaps.
+without halo, from their first frame on, 1 where there is no observation. Readers that do not know these see a cube
+without gaps.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from gdal_gndc.errors import FileFormatError
 from gdal_gndc.field.core import ffi
 from gdal_gndc.format.mask import Mask
 from gdal_gndc.format.meta import Meta
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from gdal_gndc.cube import Cube
     from gdal_gndc.format.manifest import ChunkEntry
 
+_DYNAMIC = b"\x01"
 GAPS, FILLED = "x_gaps", "filled"
 
 
@@ -72,15 +75,22 @@ def _gaps(cube: Cube, i: int, frame: int) -> NDArray[np.bool_] | None:
         name = observation_entry(chunk)
         if name not in cube.container.entries:
             return None
+        section = cube.container.read(name)
+        # The section may tell more frames than the bounds: dates added later took over the last of this chunk's.
+        frames = int.from_bytes(section[1:5], "little") if section[:1] == _DYNAMIC else chunk.time[1] - chunk.time[0]
         mask = Mask.from_bytes(
-            cube.container.read(name),
-            frames=chunk.time[1] - chunk.time[0],
+            section,
+            frames=frames,
             height=height,
             width=width,
             path=cube.container.path,
             entry=name,
         )
-        return None if mask is None else _unpack(mask.frame(frame - chunk.time[0]), height, width)
+        k = frame - chunk.time[0]
+        if mask is not None and k >= mask.n_frames:
+            problem = f"mask: {mask.n_frames} frames, expected {chunk.time[1] - chunk.time[0]}"
+            raise FileFormatError(problem, path=cube.container.path, entry=name)
+        return None if mask is None else _unpack(mask.frame(k), height, width)
     model = cube.chunk(i)
     bits = model.mask_bits(frame - model.stored[0])
     if bits == ffi.NULL:

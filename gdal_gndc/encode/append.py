@@ -32,6 +32,7 @@ from gdal_gndc.errors import EncodeError
 from gdal_gndc.format.container import Container
 from gdal_gndc.format.manifest import ChunkEntry, Manifest
 from gdal_gndc.format.meta import Meta
+from gdal_gndc.observations import fills_gaps, observation_entry
 from gdal_gndc.times import format_time
 
 
@@ -63,7 +64,11 @@ class Continuation(Source):
         import gdal_gndc
 
         with gdal_gndc.open(self.cube, device="cpu") as cube:
-            return cube.read(self.first + k, window=(cols[0], rows[0], cols[1] - cols[0], rows[1] - rows[0]))
+            window = cols[0], rows[0], cols[1] - cols[0], rows[1] - rows[0]
+            values = cube.read(self.first + k, window=window)
+            if cube.fills_gaps:
+                values[~cube.observed(self.first + k, window=window)] = np.nan
+            return values
 
 
 def append(
@@ -120,6 +125,7 @@ def append(
     with Container.open(path) as container:
         before = _Before.of(container, os.fspath(cube))
         before.check(new)
+        new = replace(new, fill_gaps=fills_gaps(before.meta))
         known = before.training
         if preset is None and known.get("x_preset") in PRESETS:
             preset = known["x_preset"]
@@ -302,7 +308,9 @@ class _Before:
         blobs: dict[str, Callable[[], bytes]] = {
             chunk.file: partial(self.container.read, chunk.file) for chunk in self.manifest.chunks
         }
-        return Documents(meta, manifest, blobs | added.blobs)
+        names = [name for name in map(observation_entry, self.manifest.chunks) if name in self.container.entries]
+        observations = {name: self.container.read(name) for name in names} | added.observations
+        return Documents(meta, manifest, blobs | added.blobs, observations)
 
     def provenance_with(self, new: Source, plan: Plan) -> dict[str, bytes]:
         if self.provenance is None:

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 import gdal_gndc
 from gdal_gndc.cli.main import main
+from gdal_gndc.encode.append import append
 from gdal_gndc.encode.inputs import Source, open_source
 from gdal_gndc.encode.inputs.rule import PRESETS, MaskRule
 from gdal_gndc.errors import EncodeError
@@ -158,6 +159,18 @@ def test_gaps_are_filled_and_told(masked: Source, filled: Path) -> None:
             assert np.abs(decoded[seen]).max() < 3
         np.testing.assert_array_equal(cube.observed(1, window=(30, 3, 25, 50)), observed[1, 3:53, 30:55])
         np.testing.assert_array_equal(cube.observed(cube.timestamps[2]), observed[2])
+
+
+def test_dates_added_to_a_filled_cube(write_raster: Any, tmp_path: Path, quick_encode: Any) -> None:
+    rng = np.random.default_rng(1)
+    values = rng.integers(1, 90, (5, 1, 12, 14)).astype("int16") * (rng.random((5, 1, 12, 14)) > 0.3)
+    files = [write_raster(f"a_2020010{k + 1}.tif", values[k].astype("int16"), nodata=0) for k in range(5)]
+    quick_encode(files[:3], tmp_path / "x.gndc", fill_gaps=True)
+    append(tmp_path / "x.gndc", files[3:], steps=20, interpolate=False, device="cpu", progress=False)
+    with gdal_gndc.open(tmp_path / "x.gndc") as cube:
+        assert cube.fills_gaps
+        observed = np.stack([cube.observed(k) for k in range(5)])
+    np.testing.assert_array_equal(observed, values[:, 0] > 0)
 
 
 def test_pixels_never_observed_are_not_filled(write_raster: Any, tmp_path: Path, quick_encode: Any) -> None:
