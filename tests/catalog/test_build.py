@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import geopandas as gpd
@@ -266,3 +267,18 @@ def test_cubes() -> None:
     both = build_gndc_catalog([case, broken], errors="skip")
     assert both.report is not None
     assert (len(both), list(both.report.failed)) == (1, [str(broken)])
+
+
+def test_cubes_with_and_without_metrics(real_cube: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "bare.gndc"
+    with zipfile.ZipFile(real_cube) as whole, zipfile.ZipFile(bare, "w") as part:
+        sidecars = {"metrics.json", "provenance.json"}
+        assert sidecars <= set(whole.namelist())
+        for entry in whole.infolist():
+            if entry.filename not in sidecars:
+                part.writestr(entry, whole.read(entry))
+    first, second = build_gndc_catalog([real_cube, bare]).gdf.to_dict("records")
+    assert (first["n_timesteps"], first["bands"], first["width"]) == (118, 10, 64)
+    for name in ("location", "size", "mtime"):
+        assert first.pop(name) != second.pop(name)
+    assert str(first) == str(second)
