@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 import shapely
@@ -56,6 +60,21 @@ def test_rows_are_drawn_by_their_area() -> None:
     assert (chips.rows == 1).mean() == pytest.approx(0.75, abs=0.03)
     here = chips.bounds[chips.rows == 1]
     assert np.histogram(here[:, 0], bins=5, range=(1000, 1295))[0].min() > 450
+
+
+@pytest.mark.parametrize("sampler", [random_sampler, grid_sampler])
+def test_unions_and_intersections_are_sampled(sampler: Callable[..., Any]) -> None:
+    days = np.array(["2024-01-01", "2024-01-03"], dtype="M8[us]")
+    first = catalog_of([(0, 0, 100, 100)], days[:1], days[1:], names=["a"])
+    second = catalog_of([(60, 0, 160, 100)], days[1:], days[1:] + np.timedelta64(2, "D"), names=["b"])
+    count = (300,) if sampler is random_sampler else ()
+    both = sampler(first | second, 10, *count, resolution=1, **({"seed": 1} if count else {}))
+    assert (both.bounds[:, 0].min(), both.bounds[:, 2].max()) == pytest.approx((0, 160), abs=5)
+    assert set(both.rows.tolist()) == {0, 1}
+    common = sampler(first & second, 10, *count, resolution=1, **({"seed": 1} if count else {}))
+    assert common.bounds[:, 0].min() >= 60
+    assert common.bounds[:, 2].max() <= 100
+    assert common[0].interval.left == common[0].interval.right == pd.Timestamp("2024-01-03", tz="UTC")
 
 
 def test_chips_of_odd_footprints_are_centred_within() -> None:
@@ -133,6 +152,22 @@ def test_stitching_a_raster_gives_it_back(flanders: GeoCatalog, tmp_path: Path, 
             assert store["band"].values.tolist() == ["red", "nir"]
     np.testing.assert_allclose(values, full.values, rtol=1e-5)
     assert sorted(p.name for p in tmp_path.iterdir()) == ([] if out is None else [out])
+
+
+@pytest.mark.parametrize("out", ["a.tif", "a.zarr"])
+def test_stitching_to_a_file_needs_a_block_not_the_whole(tmp_path: Path, out: str) -> None:
+    over = GeoSlice((0, 0, 1024, 8192), None, 1, "EPSG:32633")
+    chip = np.ones((1, 512, 1024), dtype=np.float32)
+    chips = list(over.split((512, 1024)))
+    stitch([chip], chips[:1], "weighted", over=chips[0], out=tmp_path / out)  # imports
+    tracemalloc.start()
+    try:
+        stitch((chip for _ in chips), chips, "weighted", over=over, out=tmp_path / out)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # a block of 512 rows and what it is made of, where the sums and weights of the whole take 67 MB
+    assert peak < 20e6, peak
 
 
 def test_what_the_methods_mean() -> None:
