@@ -84,7 +84,19 @@ gndc_residual *residual_of(FuzzedDataProvider &data, int64_t height, int64_t wid
         scales.empty() ? nullptr : scales.data(), static_cast<int64_t>(scales.size()), height, width, n_bands, &status,
         message);
     require((residual != nullptr) == (status == GNDC_OK) && (status == GNDC_OK || message[0]));
-    return residual;
+    if (!data.ConsumeBool()) {
+        return residual;
+    }
+    std::vector<int16_t> every(static_cast<size_t>(height * width * n_bands));
+    for (size_t i = 0; i < every.size(); ++i) {
+        every[i] = static_cast<int16_t>(i % 5) - 2;
+    }
+    gndc_residual *dense = gndc_residual_dense(every.data(), data.ConsumeBool() ? GNDC_INT16 : GNDC_INT8,
+                                               data.ConsumeFloatingPoint<float>(), residual, height, width, n_bands,
+                                               &status, message);
+    require((dense != nullptr) == (status == GNDC_OK) && (status == GNDC_OK || message[0]));
+    gndc_residual_free(residual);
+    return dense;
 }
 
 void evaluate(FuzzedDataProvider &data, const gndc_field *field, const gndc_config &config) {
