@@ -91,6 +91,9 @@ def bounds_of(text: str | None) -> float | list[float] | None:
     show_default=True,
     help="Where to train; CUDA needs torch.",
 )
+@click.option(
+    "--preview/--no-preview", default=None, help="Store a small picture; by default in files of fifty times its size."
+)
 @click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar, no report.")
@@ -138,7 +141,7 @@ def _dry_run(
     from gdal_gndc.encode.memory import parse_memory
     from gdal_gndc.encode.within import prepare_within
 
-    for key in ("output", "device", "overwrite", "scheduler", "resume"):
+    for key in ("output", "device", "overwrite", "scheduler", "resume", "preview"):
         options.pop(key)
     memory, workers = options.pop("memory"), options.pop("workers")
     limit = None if memory is None else parse_memory(memory)

@@ -57,7 +57,7 @@ def train_on_cluster(
         # the job goes along with every chunk: what is scattered to a worker dies with it
         futures = {client.submit(_train_one, job, entry, pure=False): entry for entry in entries}
         try:
-            for future in dask.as_completed(list(futures)):
+            for future in dask.as_completed(list(futures), loop=client.loop):
                 try:
                     blob = future.result()
                 except dask.KilledWorker as error:

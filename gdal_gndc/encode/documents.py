@@ -73,10 +73,20 @@ class Documents:
                 writer.add_sidecar(name, data)
         return path.stat().st_size
 
-    def write_measured(self, path: Path, metrics: dict[str, Any], source: Source, plan: Plan, device: str) -> int:
+    def write_measured(
+        self,
+        path: Path,
+        metrics: dict[str, Any],
+        source: Source,
+        plan: Plan,
+        device: str,
+        preview: bytes | None = None,
+    ) -> int:
         """Write the container with its sidecars, and return its size."""
-        provenance = dump(_provenance(source, plan, device))
-        return self.write_with_metrics(path, metrics, source.raw_bytes, {"provenance.json": provenance})
+        sidecars = {"provenance.json": dump(_provenance(source, plan, device))}
+        if preview is not None:
+            sidecars["preview.png"] = preview
+        return self.write_with_metrics(path, metrics, source.raw_bytes, sidecars)
 
     def write_with_metrics(
         self, path: Path, metrics: dict[str, Any], raw_bytes: int, sidecars: dict[str, bytes]

@@ -19,6 +19,7 @@ from gdal_gndc.encode.memory import parse_memory, peak_memory
 from gdal_gndc.encode.plan import Plan
 from gdal_gndc.encode.planner import DecoderType, Preset
 from gdal_gndc.encode.prepare import Prepared
+from gdal_gndc.encode.preview import preview_png
 from gdal_gndc.encode.report import EncodeReport
 from gdal_gndc.encode.schedule import Schedule
 from gdal_gndc.encode.seams import measure_seams
@@ -31,6 +32,8 @@ _log = logging.getLogger(__name__)
 
 # Trainings of a whole cube for a goal, at most.
 _ATTEMPTS = 4
+# Times that a file must be larger than its preview to have one unasked.
+_PREVIEW = 50
 
 
 def encode(
@@ -58,6 +61,7 @@ def encode(
     device: Device = "auto",
     overwrite: bool = False,
     sidecars: bool = True,
+    preview: bool | None = None,
     progress: bool = True,
     **source_options: Unpack[SourceOptions],
 ) -> EncodeReport:
@@ -112,6 +116,8 @@ def encode(
         Replace a file that exists.
     sidecars
         Store ``metrics.json`` and ``provenance.json``.
+    preview
+        Store ``preview.png``, a small picture; by default in files of more than fifty times its size.
     progress
         Show a progress bar on stderr.
     source_options
@@ -170,7 +176,7 @@ def encode(
             work.clear()
         for _ in range(_ATTEMPTS):
             _log.info("%s", prepared.plan.explain())
-            metrics = _encode_once(source, prepared, work, schedule, chosen, sidecars)
+            metrics = _encode_once(source, prepared, work, schedule, chosen, sidecars, preview)
             size = work.beside.stat().st_size
             figure = {"psnr": metrics["psnr"] or math.inf, "bps": 8 * size / max(1, metrics["n_valid"]), "size": size}
             if prepared.goal is None or not prepared.again(figure[prepared.goal.kind]):
@@ -193,7 +199,13 @@ def encode(
 
 
 def _encode_once(
-    source: Source, prepared: Prepared, work: WorkFolder, schedule: Schedule, device: str, sidecars: bool
+    source: Source,
+    prepared: Prepared,
+    work: WorkFolder,
+    schedule: Schedule,
+    device: str,
+    sidecars: bool,
+    preview: bool | None,
 ) -> dict[str, Any]:
     plan = prepared.plan
     # neither threads nor workers are in the key: they do not change the chunks
@@ -209,7 +221,10 @@ def _encode_once(
         if prepared.held_out:
             metrics["interpolation"] = prepared.held_out.to_json()
         if sidecars:
-            size = documents.write_measured(work.beside, metrics, source, plan, device)
+            picture = None if preview is False else preview_png(work.beside)
+            if preview is None and picture and work.beside.stat().st_size < _PREVIEW * len(picture):
+                picture = None
+            size = documents.write_measured(work.beside, metrics, source, plan, device, picture)
             check_opens(work.beside)
             if work.beside.stat().st_size != size:
                 raise EncodeError(f"{work.target}: has {work.beside.stat().st_size} bytes, expected {size}")

@@ -36,8 +36,8 @@ def measure_seams(path: str | Path, source: Source | None = None) -> dict[str, f
     dict
         ``y``, ``x``, ``time``, for the axes that have borders inside: the mean absolute difference of neighbours on
         both sides of a border, over the mean of all others within 8 pixels or frames of it, averaged over the bands;
-        with a source, over the same ratio there. Halos are blended, so this looks at the borders and at the ends of
-        the halos; each of these three is the mean over all borders, and the largest is told. 1 where nothing shows.
+        with a source, over the same ratio there. Halos are blended, so the ends of the halos count as borders too.
+        1 where nothing shows.
     """
     import gdal_gndc
 
@@ -49,24 +49,24 @@ def measure_seams(path: str | Path, source: Source | None = None) -> dict[str, f
 
         found = {}
         for axis, name in enumerate(("time", "y", "x")):
-            ratios = []
-            for places in _places(manifest, axis, shape):
-                ratio = _ratio(decoded, shape, axis, places)
-                if source is not None:
-                    ratio = ratio / _ratio(source.read_frame, shape, axis, places)
-                ratios += [float(np.mean(ratio[np.isfinite(ratio)]))] if np.isfinite(ratio).any() else []
-            if ratios:
-                found[name] = float(f"{max(ratios):.4g}")
+            places = _places(manifest, axis, shape)
+            if not places:
+                continue
+            ratio = _ratio(decoded, shape, axis, places)
+            if source is not None:
+                ratio = ratio / _ratio(source.read_frame, shape, axis, places)
+            if np.isfinite(ratio).any():
+                found[name] = float(f"{np.mean(ratio[np.isfinite(ratio)]):.4g}")
     return found
 
 
-def _places(manifest: Manifest, axis: int, shape: Shape) -> list[list[int]]:
-    """First indices behind the borders, and behind the first and the last ends of halos there."""
+def _places(manifest: Manifest, axis: int, shape: Shape) -> list[int]:
+    """First indices behind the borders, and behind the ends of halos there."""
     name = ("time", "y", "x")[axis]
     halo = manifest.t_overlap if axis == 0 else manifest.overlap
-    borders = sorted({getattr(chunk, name)[0] for chunk in manifest.chunks} - {0})
-    around = [[border + away for border in borders] for away in sorted({-halo, 0, halo})]
-    return [kept for places in around if (kept := [place for place in places if 0 < place < shape[axis]])]
+    borders = {getattr(chunk, name)[0] for chunk in manifest.chunks} - {0}
+    around = {border + away for border in borders for away in (-halo, 0, halo)}
+    return sorted(place for place in around if 0 < place < shape[axis])
 
 
 def _ratio(read: Read, shape: Shape, axis: int, places: list[int]) -> Any:
@@ -75,8 +75,11 @@ def _ratio(read: Read, shape: Shape, axis: int, places: list[int]) -> Any:
     for place in places:
         first, last = max(0, place - _NEAR), min(shape[axis], place + _NEAR)
         at = (np.arange(first + 1, last) == place).astype(int)
+        other = np.isin(np.arange(first + 1, last), places) & (at == 0)
         for steps in _steps(read, shape, axis, (first, last)):
             for i, step in enumerate(steps):
+                if other[i]:
+                    continue
                 sums[at[i]] += np.nansum(step, axis=0)
                 counts[at[i]] += np.isfinite(step).sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):

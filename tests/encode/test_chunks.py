@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import gdal_gndc
 from gdal_gndc.encode.chunks import chunk_boxes
 from gdal_gndc.encode.encoder import encode
 from gdal_gndc.encode.planner import make_plan
+from gdal_gndc.encode.seams import measure_seams
+from gdal_gndc.format.chunk import Chunk
 
 QUICK: dict[str, Any] = {"preset": "fast", "steps": 300, "progress": False, "device": "cpu"}
 
@@ -27,25 +30,37 @@ def test_boxes_cover_the_cube_once() -> None:
 
 
 def test_no_seam_is_seen_between_chunks(modis_files: list[Path], tmp_path: Path) -> None:
+    """Chunks in space and in time, trained long enough: steps across their borders are those of the scenery."""
     output = tmp_path / "x.gndc"
-    encode(modis_files[:6], output, chunk_size=20, **QUICK)
-    with gdal_gndc.open(output, device="cpu") as cube:
-        values = np.stack([cube.read(k) for k in range(6)])
+    files = sorted((modis_files[0].parents[1] / "s2_flanders").glob("*.tif"))[:16]
+    report = encode(files, output, chunk_size=40, chunk_dates=8, interpolate=False, **{**QUICK, "steps": 800})
     with zipfile.ZipFile(output) as archive:
         manifest = json.loads(archive.read("manifest.json"))
-    assert len(manifest["chunks"]) == 4 and manifest["overlap"] > 0
-    border = manifest["chunks"][0]["bounds"]["x"][1]
-    whole = tmp_path / "whole.gndc"
-    encode(modis_files[:6], whole, **QUICK)
-    with gdal_gndc.open(whole, device="cpu") as cube:
-        single = np.stack([cube.read(k) for k in range(6)])
+    assert len(manifest["chunks"]) == 8 and manifest["overlap"] > 0 and manifest["t_overlap"] > 0
+    seams = report.metrics["seams"]
+    assert set(seams) == {"time", "y", "x"}
+    assert max(seams.values()) <= 1.1, seams
 
-    def at_border(cube: np.ndarray) -> float:
-        steps = np.abs(np.diff(cube, axis=2)).mean(axis=(0, 1, 3))
-        return float(steps[border - 1] / np.delete(steps, border - 1).mean())
 
-    # the scene may have an edge there: one chunk for all tells
-    assert at_border(values) < 1.3 * at_border(single)
+def test_a_seam_is_found(modis_files: list[Path], tmp_path: Path) -> None:
+    """Chunks whose ranges of values are shifted apart show."""
+    output, broken = tmp_path / "x.gndc", tmp_path / "broken.gndc"
+    encode(modis_files[:4], output, chunk_size=20, interpolate=False, **QUICK)
+    with zipfile.ZipFile(output) as archive, zipfile.ZipFile(broken, "w") as target:
+        for info in archive.infolist():
+            data = archive.read(info)
+            if info.filename.endswith("x0001.gndcc"):
+                chunk = Chunk.from_bytes(data, n_bands=6)
+                data = replace(chunk, data_range=tuple((a + 1.0, b + 1.0) for a, b in chunk.data_range)).to_bytes()
+            if info.filename == "manifest.json":
+                manifest = json.loads(data)
+                for item in manifest["chunks"]:
+                    del item["size_bytes"]
+                data = json.dumps(manifest).encode()
+            target.writestr(info, data)
+    whole = measure_seams(output)
+    shifted = measure_seams(broken)
+    assert shifted["x"] > 1.3 * whole["x"] and shifted["x"] > 1.3
 
 
 def test_a_chunk_without_data_is_missing(write_raster: Any, tmp_path: Path) -> None:
