@@ -25,7 +25,7 @@ def test_a_preview_is_stored_when_asked_for(write_raster: Any, tmp_path: Path) -
     values = np.arange(40 * 600, dtype="int16").reshape(1, 40, 600)
     values[0, :, :100] = -1
     source = write_raster("x_20200101.tif", values, nodata=-1)
-    options: dict[str, Any] = {"preset": "fast", "steps": 100, "progress": False, "device": "cpu"}
+    options: dict[str, Any] = {"preset": "fast", "steps": 400, "rate_weight": 0.0, "progress": False, "device": "cpu"}
     encode(source, tmp_path / "none.gndc", **options)
     encode(source, tmp_path / "with.gndc", preview=True, **options)
     with zipfile.ZipFile(tmp_path / "none.gndc") as archive:
