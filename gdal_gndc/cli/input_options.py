@@ -38,6 +38,8 @@ def input_options(function: F) -> F:
         click.option(
             "--resampling", type=click.Choice(_RESAMPLING), default="nearest", show_default=True, help="Of --align."
         ),
+        click.option("--variables", metavar="LIST", help="Variables of netCDF and Zarr that are the bands, by commas."),
+        click.option("--assets", metavar="LIST", help="Assets of STAC items that are the bands, by commas."),
         click.option(
             "--mask",
             multiple=True,
@@ -77,6 +79,9 @@ def take_input_options(options: dict[str, Any]) -> SourceOptions:
             raise click.BadParameter(f"{bounds!r}: expected left,bottom,right,top", param_hint="'--bounds'")
         bounds = tuple(box)
     found["bounds"] = bounds
+    for name in ("variables", "assets"):
+        text = options.pop(name)
+        found[name] = None if text is None else [part.strip() for part in text.split(",")]
     masks = list(options.pop("mask"))
     found["mask"] = masks[0] if len(masks) == 1 else masks or None
     values = options.pop("mask_values")

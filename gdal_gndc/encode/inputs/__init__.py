@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gdal_gndc.encode.inputs.find import Paths, find_files
+from gdal_gndc.encode.inputs.find import Paths, find_files, kind_of
 from gdal_gndc.encode.inputs.grid import Alignment, Box, Extent, Grid
 from gdal_gndc.encode.inputs.masks import masked_by, masked_by_band
 from gdal_gndc.encode.inputs.merge import Merge, check_merge
@@ -27,7 +27,7 @@ __all__ = [
     "open_source",
 ]
 
-Inputs = Paths | Source
+Inputs = Paths | Source | Any
 _BAND = "band:"
 
 
@@ -43,6 +43,8 @@ def open_source(
     resolution: float | tuple[float, float] | None = None,
     bounds: Box | Extent | None = None,
     resampling: str = "nearest",
+    variables: Sequence[str] | None = None,
+    assets: Sequence[str] | None = None,
     mask: Any = None,
     mask_values: Sequence[int] | str | None = None,
     mask_bits: Sequence[int] | None = None,
@@ -54,7 +56,9 @@ def open_source(
     Parameters
     ----------
     inputs
-        Files, directories, patterns, text lists, URLs: see `gdal_gndc.encode.inputs.find.find_files`.
+        Files, directories, patterns, text lists, URLs: see `gdal_gndc.encode.inputs.find.find_files`. All are rasters
+        that rasterio opens; or netCDF, Zarr or GRIB; or one STAC ItemCollection (``.json``). Or an xarray Dataset or
+        DataArray, which stays lazy if it is.
     date_regex
         Finds the date in a file's name: groups ``year``, ``month``, ``day``, or one group in ISO 8601. By default
         dates come from the usual patterns in names, else from the tags.
@@ -72,6 +76,10 @@ def open_source(
         Of that grid: anything rasterio reads; size of a pixel; (left, bottom, right, top), ``first`` or ``union``.
     resampling
         A method of GDAL's warper by its name in rasterio.
+    variables
+        Variables of arrays that are the bands; by default all on the grid.
+    assets
+        Assets of STAC items that are the bands; by default all rasters with the role ``data``.
     mask
         A quality layer that hides pixels, such as clouds, which then are no data: ``band:NAME``, a band of the inputs,
         which is not encoded then; or inputs of its own, whose first band it is, with a frame for each date (of the same
@@ -93,11 +101,18 @@ def open_source(
     if align or crs is not None or resolution is not None or bounds is not None:
         alignment = Alignment(crs, resolution, bounds, resampling)
     given = _Given(date_regex, merge, group_by, skip_bad, alignment)
-    source = given.open(inputs)
+    masking = mask.removeprefix(_BAND) if isinstance(mask, str) and mask.startswith(_BAND) else None
+    if masking is not None:
+        # a list of bands need not name the one that masks
+        variables, assets = (
+            None if names is None else [*names, *([masking] if masking not in names else [])]
+            for names in (variables, assets)
+        )
+    source = given.open(inputs, variables=variables, assets=assets, crs=crs)
     if mask is not None:
         rule = MaskRule.of(mask_values, mask_bits, mask_preset)
-        if isinstance(mask, str) and mask.startswith(_BAND):
-            source = masked_by_band(source, mask.removeprefix(_BAND), rule)
+        if masking is not None:
+            source = masked_by_band(source, masking, rule)
         else:
             layer = replace(given, merge=merge or "first").open(mask, grid=source.grid if alignment else None)
             source = masked_by(source, layer, rule, skip_bad=skip_bad)
@@ -116,16 +131,59 @@ class _Given:
     skip_bad: bool
     alignment: Alignment | None
 
-    def open(self, inputs: Any, *, grid: Grid | None = None) -> Source:
+    def open(
+        self,
+        inputs: Any,
+        *,
+        grid: Grid | None = None,
+        variables: Sequence[str] | None = None,
+        assets: Sequence[str] | None = None,
+        crs: Any = None,
+    ) -> Source:
         """Open inputs, warped to a grid if one is given."""
         if isinstance(inputs, Source):
             return inputs
+        if type(inputs).__module__.startswith("xarray."):
+            from gdal_gndc.encode.inputs.arrays import open_object
+
+            return open_object(inputs, variables=variables, crs=crs)
+        paths = find_files(inputs)
+        kinds = {kind_of(path): path for path in reversed(paths)}
+        if len(kinds) > 1:
+            raise EncodeError(f"inputs of several kinds: {' and '.join(kinds.values())}")
+        if "array" in kinds:
+            return self._arrays(paths, variables, crs)
+        if variables is not None:
+            raise EncodeError(f"{paths[0]}: variables are for netCDF, Zarr and GRIB")
+        alignment = None if grid else self.alignment
+        if "stac" in kinds:
+            from gdal_gndc.encode.inputs.stac import open_stac
+
+            if len(paths) > 1:
+                raise EncodeError(f"{paths[1]}: expected a single STAC ItemCollection")
+            return open_stac(
+                paths[0], assets=assets, merge=self.merge, group_by=self.group_by, skip_bad=self.skip_bad,
+                alignment=alignment,
+            )  # fmt: skip
+        if assets is not None:
+            raise EncodeError(f"{paths[0]}: assets are for STAC")
+        if "catalog" in kinds:
+            raise EncodeError(f"{paths[0]}: a catalog is no input yet; name its files in a text list")
         return open_rasters(
-            inputs,
+            paths,
             date_regex=self.date_regex,
             merge=self.merge,
             group_by=self.group_by,
             skip_bad=self.skip_bad,
-            alignment=None if grid else self.alignment,
+            alignment=alignment,
             grid=grid,
         )
+
+    def _arrays(self, paths: Sequence[str], variables: Sequence[str] | None, crs: Any) -> Source:
+        from gdal_gndc.encode.inputs.arrays import open_arrays
+
+        if self.merge not in (None, "first"):
+            raise EncodeError(f"{paths[0]}: merge is for rasters")
+        if self.alignment and (self.alignment.resolution is not None or self.alignment.bounds is not None):
+            raise EncodeError(f"{paths[0]}: resolution and bounds are for rasters")
+        return open_arrays(paths, variables=variables, date_regex=self.date_regex, skip_bad=self.skip_bad, crs=crs)

@@ -23,6 +23,8 @@ class SourceOptions(TypedDict, total=False):
     resolution: float | tuple[float, float] | None
     bounds: Box | Extent | None
     resampling: str
+    variables: Sequence[str] | None
+    assets: Sequence[str] | None
     mask: Any
     mask_values: Sequence[int] | str | None
     mask_bits: Sequence[int] | None
