@@ -171,6 +171,7 @@ def _of_dataset(
         if odd := [dim for dim in dataset[name].dims if dim not in (t, y, x)]:
             raise EncodeError(f"{label}: the variable {name} has the dimension {odd[0]!r}: select one of it first")
     chosen = dataset[list(found.variables)]
+    times: tuple[datetime, ...]
     if t is None or found.times is None:
         scalar = next((np.datetime64(dataset[n].values) for n in ("time", "date") if n in dataset.coords
                        and dataset[n].ndim == 0 and dataset[n].dtype.kind == "M"), None)  # fmt: skip
