@@ -15,6 +15,7 @@ from xarray.core import indexing
 
 from gdal_gndc.cache import ByteCache
 from gdal_gndc.dataset import GNDCDataset
+from gdal_gndc.dataset_points import Extrapolate, clamps
 from gdal_gndc.errors import CoordinateError
 from gdal_gndc.time_axis import Moment, MomentLike
 from gdal_gndc.vrt.grid import grid_of
@@ -310,7 +311,13 @@ class GNDCAccessor:
         handle: _Handle = self._manager.acquire()
         return handle.dataset
 
-    def at(self, time: MomentLike, *, resolution: float | tuple[float, float] | None = None) -> xr.Dataset:
+    def at(
+        self,
+        time: MomentLike,
+        *,
+        resolution: float | tuple[float, float] | None = None,
+        extrapolate: Extrapolate = "error",
+    ) -> xr.Dataset:
         """Return the cube at any moment between its first and last observation: (y, x), lazy.
 
         Parameters
@@ -320,23 +327,38 @@ class GNDCAccessor:
         resolution
             Size of a pixel in CRS units, (x, y) or one number for both: the field is evaluated at the centres of such
             pixels over the extent of this dataset. By default at this dataset's own pixels.
+        extrapolate
+            As `GNDCDataset.read_at_time`: with ``"clamp"`` a time outside the observed range stands for its nearest
+            end, which is then the coordinate ``time`` of the result.
+
+        Raises
+        ------
+        TimeError, CoordinateError
+            As `interp`.
         """
-        return self.interp([time], resolution=resolution).isel(time=0)
+        return self.interp([time], resolution=resolution, extrapolate=extrapolate).isel(time=0)
 
     def interp(
-        self, time: Iterable[MomentLike], *, resolution: float | tuple[float, float] | None = None
+        self,
+        time: Iterable[MomentLike],
+        *,
+        resolution: float | tuple[float, float] | None = None,
+        extrapolate: Extrapolate = "error",
     ) -> xr.Dataset:
         """Return the cube at any moments: (time, y, x), lazy. The field is evaluated there, not interpolated.
+
+        Parameters are those of `at`, with any number of times.
 
         Raises
         ------
         TimeError
-            If a time lies outside the observed range.
+            If a time lies outside the observed range, and ``extrapolate`` is ``"error"``.
         CoordinateError
             If the dataset's coordinates lie outside the cube, or no pixel of the resolution fits in it.
         """
         dataset = self.dataset
-        moments = [dataset.resolve_time(_plain(t)) for t in time]
+        clamp = clamps(extrapolate)
+        moments = [dataset.resolve_time(_plain(t), clamp=clamp) for t in time]
         rows, cols = pixel_positions(dataset, self._data, resolution)
         stacked = STACKED in self._data.data_vars
         found = self._data["band"].values.ravel() if stacked else list(self._data.data_vars)

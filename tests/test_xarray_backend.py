@@ -236,6 +236,17 @@ def test_many_moments(data, cube):
         data.gndc.interp(["1999-01-01"])
 
 
+def test_times_outside_are_clamped_where_asked(data, cube):
+    found = data.gndc.interp(["1999-01-01", cube.timestamps[2], "2100-01-01"], extrapolate="clamp")
+    expected = [cube.timestamps[i] for i in (0, 2, -1)]
+    np.testing.assert_array_equal(found.time, np.array([t.replace(tzinfo=None) for t in expected], "M8[ns]"))
+    for i, frame in enumerate((0, 2, cube.n_timestamps - 1)):
+        _close(found["LAI"][i], cube.read(frame)[..., 1])
+    _close(data.gndc.at("1999-01-01", extrapolate="clamp")["LAI"], cube.read(0)[..., 1])
+    with pytest.raises(TimeError, match="expected error or clamp"):
+        data.gndc.at("1999-01-01", extrapolate="nearest")
+
+
 def test_the_accessor_keeps_a_selection(data, cube):
     part = data[["LAI"]].isel(x=slice(10, 30, 3), y=slice(40, 5, -4))
     found = part.gndc.at(cube.timestamps[2])
