@@ -20,6 +20,8 @@ STACKS = {"flanders": "s2_flanders", "matogrosso": "modis_mt_vi", "gulfstream": 
 # bytes of a picture
 MOST = 140_000
 _FENCE = re.compile(r"^```(python|bash)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# trainings that pages cut short
+_SHORT = re.compile(r' --steps \d+|"steps": \d+, ')
 _SKIPPED = re.compile(r"<!-- not executed:[^>]*-->\n```.*?^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -34,7 +36,7 @@ def cubes(folder: Path) -> None:
 
 def draw(page: Path, folder: Path) -> list[Path]:
     """Run a page in a folder with the cubes, and return the pictures that its code wrote."""
-    text = _SKIPPED.sub("", page.read_text("utf-8"))
+    text = _SHORT.sub("", _SKIPPED.sub("", page.read_text("utf-8")))
     names: dict[str, object] = {"__name__": "__docs__"}
     env = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
     for language, code in _FENCE.findall(text):
@@ -57,8 +59,9 @@ def main() -> None:
             if "savefig(" not in page.read_text("utf-8"):
                 continue
             with tempfile.TemporaryDirectory() as folder:
-                for name in STACKS:
+                for name, stack in STACKS.items():
                     shutil.copy(kept / f"{name}.gndc", folder)
+                    (Path(folder) / stack).symlink_to(DATA / stack)
                 os.chdir(folder)
                 for picture in draw(page, Path(folder)):
                     kept_as = DOCS / "images" / picture.name

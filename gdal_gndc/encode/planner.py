@@ -54,6 +54,8 @@ SIZES: dict[Preset, Size] = {
 # mean squared error, or nearly twice it; a little more when most corrections are zero.
 _BOUNDED_RATE = 3.0
 _VIRTUAL_FRAMES = 3
+# What is made up is smooth and costs few bits, which the dates may have.
+_VIRTUAL_RATE = 0.6
 # Largest chunks: pixels of a side, dates; and frames that chunks share with each neighbour, at most.
 _SIDE = 1024
 _DATES = 1000
@@ -193,6 +195,8 @@ def make_plan(
     if any(n > part for n, part in zip(shape[1:3], chunk[1:], strict=True)):
         plan = replace(plan, overlap=min(16, max(4, min(chunk[1:]) // 8)))
     relative = min(size.rate, _BOUNDED_RATE) if plan.max_error else size.rate
+    if interpolate:
+        relative *= _VIRTUAL_RATE
     relative = relative if rate_weight is None else 0.0
     plan = replace(plan, rate_relative=relative, rate_weight=rate_weight or 0.0)
     if decoder == "int8" or (decoder == "auto" and _decoder_pays(plan)):
