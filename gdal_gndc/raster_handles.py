@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 LIMIT = 32
 # What rasterio hands to GDAL itself; other URLs are read through fsspec.
 _GDAL_SCHEMES = frozenset(("file", "ftp", "http", "https", "s3", "gs", "gcs", "az", "oss", "zip", "tar", "gzip"))
+
+_URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 
 
 class _Store(threading.local):
@@ -73,8 +76,9 @@ def close_all() -> None:
 def _open(location: str, options: dict[str, Any]) -> DatasetReader:
     import rasterio
 
-    scheme, mark, _ = location.partition("://")
-    if not mark or scheme.lower().rpartition("+")[2] in _GDAL_SCHEMES:
+    # /vsicurl/http://... and GNDC:"http://..." are no URLs
+    url = _URL.match(location)
+    if not url or url[1].lower().rpartition("+")[2] in _GDAL_SCHEMES:
         return rasterio.open(location, **options)
     import fsspec
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -285,6 +286,17 @@ def test_a_forked_child_opens_its_own_handles(flanders: GeoCatalog) -> None:
     np.testing.assert_array_equal(here.values, there)
     assert not handle.closed
     np.testing.assert_array_equal(load_raster(flanders, where, ["B04"], workers=1).values, there)
+
+
+def test_threads_may_load_at_once(flanders: GeoCatalog) -> None:
+    days = ["2018-06-13", "2018-06-30", "2018-07-18", "2018-09-08"] * 4
+    places = [whole(flanders, day) for day in days]
+    alone = [load_raster(flanders, where, ["B04", "B08"], workers=1).values for where in places[:4]]
+    with ThreadPoolExecutor(8) as pool:
+        loaded = list(pool.map(lambda where: load_raster(flanders, where, ["B04", "B08"], workers=2).values, places))
+    for k, values in enumerate(loaded):
+        np.testing.assert_array_equal(values, alone[k % 4])
+    assert not np.array_equal(alone[0], alone[1])
 
 
 def test_a_rewritten_file_is_opened_anew(tmp_path: Path, stacks: Path) -> None:
