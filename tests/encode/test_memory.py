@@ -48,7 +48,7 @@ def test_the_estimate_is_a_little_above_the_peak(options: dict[str, object]) -> 
     command = [sys.executable, "-c", _PROGRAM, json.dumps(options)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
     peak, estimate = map(int, done.stdout.split())
-    assert 0.5 * estimate < peak < estimate
+    assert 0.4 * estimate < peak < estimate
 
 
 def test_sizes_as_people_write_them() -> None:
