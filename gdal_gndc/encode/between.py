@@ -82,6 +82,13 @@ def without_outliers(values: Floats, times: NDArray[np.float64], strength: float
     return np.where(difference > _OUTLIER * np.maximum(spread, 1e-6), np.float32(np.nan), values)
 
 
+def left_out(n: int) -> NDArray[np.bool_]:
+    """Mark every fourth of ``n`` dates, none of them the first or the last: those that others must tell."""
+    held = np.zeros(n, bool)
+    held[2:-1:4] = True
+    return held
+
+
 def choose_strength(values: Floats, times: NDArray[np.float64]) -> tuple[float, float]:
     """Cross-validate the strength of `smooth`: leave every fourth date out and see how well it comes back.
 
@@ -100,8 +107,7 @@ def choose_strength(values: Floats, times: NDArray[np.float64]) -> tuple[float, 
     """
     series = values.reshape(len(times), -1)
     series = np.ascontiguousarray(series[:, :: max(1, series.shape[1] // _SERIES)])
-    held = np.zeros(len(times), bool)
-    held[2:-1:4] = True
+    held = left_out(len(times))
     known = np.where(held[:, np.newaxis], np.float32(np.nan), series)
     truth = series[held].astype(np.float64)
     errors = []

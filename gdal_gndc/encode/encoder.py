@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import time
 from collections.abc import Sequence
@@ -178,8 +177,8 @@ def encode(
             _log.info("%s", prepared.plan.explain())
             metrics = _encode_once(source, prepared, work, schedule, chosen, sidecars, preview)
             size = work.beside.stat().st_size
-            figure = {"psnr": metrics["psnr"] or math.inf, "bps": 8 * size / max(1, metrics["n_valid"]), "size": size}
-            if prepared.goal is None or not prepared.again(figure[prepared.goal.kind]):
+            goal, bits = prepared.goal, 8 * size / max(1, metrics["n_valid"])
+            if goal is None or not prepared.again(goal.pick(metrics["psnr"], bits, size)):
                 break
         work.complete()
     return EncodeReport(

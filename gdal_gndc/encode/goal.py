@@ -66,9 +66,13 @@ class Goal:
 
     def figure(self, outlook: Outlook, n_samples: int) -> float:
         """Return what of an outlook the goal is about."""
+        return self.pick(outlook.psnr, outlook.bits_per_sample, outlook.bytes(n_samples))
+
+    def pick(self, psnr: float | None, bits_per_sample: float, n_bytes: int) -> float:
+        """Return the one that the goal is about; a PSNR of None stands for a file without errors."""
         if self.kind == "psnr":
-            return outlook.psnr
-        return outlook.bits_per_sample if self.kind == "bps" else outlook.bytes(n_samples)
+            return math.inf if psnr is None else psnr
+        return bits_per_sample if self.kind == "bps" else n_bytes
 
     def text(self) -> str:
         """Say it."""

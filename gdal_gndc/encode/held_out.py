@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gdal_gndc.encode.between import FEWEST_DATES, choose_strength, smooth, with_virtual_frames, without_outliers
+from gdal_gndc.encode.between import (
+    FEWEST_DATES,
+    choose_strength,
+    left_out,
+    smooth,
+    with_virtual_frames,
+    without_outliers,
+)
 from gdal_gndc.encode.plan import Plan
 from gdal_gndc.encode.timeline import Timeline
 from gdal_gndc.encode.train import Samples, train_chunk
@@ -72,8 +79,7 @@ class HeldOutDates:
         rows, cols = (slice((n - min(n, _SIDE)) // 2, (n + min(n, _SIDE)) // 2) for n in trial.samples.shape[1:3])
         self.values: Floats = np.ascontiguousarray(trial.samples[:, rows, cols])
         self.seconds = np.array([to_seconds(t) for t in trial.source.times])
-        self.held = np.zeros(len(self.seconds), bool)
-        self.held[2:-1:4] = True
+        self.held = left_out(len(self.seconds))
 
     @staticmethod
     def possible(trial: Trial) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,8 +59,7 @@ class EncodeReport:
         """Whether the file is as good or as small as was asked for; None without a goal."""
         if self.goal is None:
             return None
-        figures = {"psnr": self.psnr or math.inf, "bps": self.bits_per_sample, "size": float(self.bytes)}
-        return self.goal.reached(figures[self.goal.kind])
+        return self.goal.reached(self.goal.pick(self.psnr, self.bits_per_sample, self.bytes))
 
     @property
     def psnr(self) -> float | None:

@@ -86,28 +86,25 @@ class Trial:
         """Whether the part is all of the cube."""
         return self.values.shape == self.source.shape
 
-    def outlook(self, make: Callable[[tuple[int, int, int, int]], Plan], *, share: float = _SHARE) -> Outlook:
-        """Train for a share of the steps and say what the whole would give.
+    def outlook(self, make: Callable[[tuple[int, int, int, int]], Plan]) -> Outlook:
+        """Train for a quarter of the steps and say what the whole would give.
 
         Parameters
         ----------
         make
             The plan for a shape (T, H, W, C).
-        share
-            Of the plan's steps.
         """
         full = make(self.source.shape)
         plan = make(self.samples.shape)
-        bits, psnr, seconds = self.run(replace(plan, steps=max(200, round(share * plan.steps))))
+        steps = max(200, round(_SHARE * plan.steps))
+        bits, psnr, seconds = self.run(replace(plan, steps=steps))
         n_samples = math.prod(self.source.shape) * self._valid
         beside = 8 * (_OVERHEAD + len(meta_of(self.source).to_json())) / max(1.0, n_samples)
-        if not self.whole:
-            seconds = self._seconds_a_step(full) * full.steps * full.n_chunks
+        if self.whole:
+            seconds *= full.steps / steps
         else:
-            seconds *= full.steps / max(200, round(share * plan.steps))
-        if share == _SHARE:
-            bits, psnr = bits * _GROWTH, psnr + _GAIN_DB
-        return Outlook(bits + beside, psnr, seconds, chunk_memory(full))
+            seconds = self._seconds_a_step(full) * full.steps * full.n_chunks
+        return Outlook(bits * _GROWTH + beside, psnr + _GAIN_DB, seconds, chunk_memory(full))
 
     def run(self, plan: Plan) -> tuple[float, float, float]:
         """Train and return bits of the weights a sample, PSNR in dB, seconds."""
