@@ -228,15 +228,7 @@ class _Before:
             raise EncodeError(f"{self.name}: does not list its dates, expected time.values of the usual calendar")
         if meta.sensors or meta.use_log:
             raise EncodeError(f"{self.name}: has several sensors or logarithms, which cannot be added to")
-        from gdal_gndc.encode.inputs.grid import Grid
-
-        grid = Grid(meta.shape[1], meta.shape[2], meta.crs, meta.transform)
-        if difference := new.grid.difference(grid):
-            what, found, expected = difference
-            raise EncodeError(f"{new.names[0]}: its {what} is {found}, but {expected} in {self.name}")
-        names = [band.name for band in new.bands]
-        if names != list(meta.band_names):
-            raise EncodeError(f"{new.names[0]}: its bands are {names}, but {list(meta.band_names)} in {self.name}")
+        new.check_fits(meta, self.name)
         if manifest.t_overlap and "x_max_error" in self.training:
             raise EncodeError(
                 f"{self.name}: its error bound could not be kept on dates that chunks share, whose sources are not here"

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from gdal_gndc.encode.inputs import Inputs, Source, SourceOptions, open_source
-from gdal_gndc.encode.inputs.grid import Grid
 from gdal_gndc.encode.residuals import ErrorBound
-from gdal_gndc.encode.verify import measure
+from gdal_gndc.encode.verify import beyond_bound, measure
 from gdal_gndc.errors import EncodeError
 from gdal_gndc.times import format_time
 
@@ -82,9 +81,7 @@ def verify(
     if max_error is not None:
         bound = ErrorBound.of(max_error, source.shape[3])
         checked.append("the error bound")
-        for band, most in zip(metrics["bands"], bound.bands, strict=True):
-            if band.get("max_error") is not None and band["max_error"] > most:
-                problems.append(f"band {band['name']} has an error of {band['max_error']}, the bound is {most}")
+        problems += beyond_bound(metrics, bound.bands)
     if stored and stored.get("source") == "decoded file against its sources" and "x_appended" not in provenance:
         checked.append("the stored metrics")
         problems += _differences(stored, metrics, "the cube")
@@ -95,13 +92,7 @@ def verify(
 
 def _check_same(source: Source, dataset: Any, name: str) -> None:
     meta = dataset.cube.meta
-    grid = Grid(meta.shape[1], meta.shape[2], meta.crs, meta.transform)
-    if difference := source.grid.difference(grid):
-        what, found, expected = difference
-        raise EncodeError(f"{source.names[0]}: its {what} is {found}, but {expected} in {name}")
-    names = [band.name for band in source.bands]
-    if names != list(meta.band_names):
-        raise EncodeError(f"{source.names[0]}: its bands are {names}, but {list(meta.band_names)} in {name}")
+    source.check_fits(meta, name)
     if source.times != meta.times:
         apart = sorted(set(source.times) ^ set(meta.times))
         where = "the sources" if apart and apart[0] in source.times else name

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gdal_gndc.encode.inputs import Source
-from gdal_gndc.encode.metrics import Metrics
+from gdal_gndc.encode.metrics import Metrics, short
 from gdal_gndc.encode.verify import strips
 from gdal_gndc.errors import EncodeError
 
@@ -75,8 +75,8 @@ def _together(old: Document, new: Document, both: Document) -> Document:
     error2 = sum(part["n_valid"] * part["rmse"] ** 2 for part in parts)
     found = {
         "name": new["name"],
-        "rmse": _short(math.sqrt(error2 / n)),
-        "mae": _short(sum(part["n_valid"] * part["mae"] for part in parts) / n),
+        "rmse": short(math.sqrt(error2 / n)),
+        "mae": short(sum(part["n_valid"] * part["mae"] for part in parts) / n),
         "max_error": max(part["max_error"] for part in parts),
         "psnr": None,
         "r2": _r2(parts, error2, n),
@@ -96,7 +96,7 @@ def _r2(parts: list[Document], error2: float, n: int) -> float | None:
         if part.get("r2") is None or part["r2"] >= 1.0:
             return None
         total += part["n_valid"] * (part["rmse"] ** 2 / (1.0 - part["r2"]) + (part["mean"] - mean) ** 2)
-    return _short(1.0 - error2 / total) if total > 0 else None
+    return short(1.0 - error2 / total) if total > 0 else None
 
 
 def _overall(bands: list[Document], spread: float) -> Document:
@@ -106,14 +106,10 @@ def _overall(bands: list[Document], spread: float) -> Document:
     r2 = [band["r2"] for band in valid if band["r2"] is not None]
     return {
         "psnr": round(20 * math.log10(spread / rmse), 3) if spread and rmse else None,
-        "rmse": _short(rmse),
-        "mae": _short(sum(band["n_valid"] * band["mae"] for band in valid) / max(1, n)),
+        "rmse": short(rmse),
+        "mae": short(sum(band["n_valid"] * band["mae"] for band in valid) / max(1, n)),
         "max_error": max((band["max_error"] for band in valid), default=0.0),
-        "r2": _short(float(np.mean(r2))) if r2 else None,
+        "r2": short(float(np.mean(r2))) if r2 else None,
         "spread": spread,
         "n_valid": n,
     }
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.6g}")

@@ -96,11 +96,11 @@ class Metrics:
         r2 = [band["r2"] for band in bands if band["r2"] is not None]
         return {
             "psnr": _psnr(spread, rmse),
-            "rmse": _short(rmse),
-            "mae": _short(sum(band.sum_error for band in self._bands) / n) if n else None,
-            "max_error": _short(max(band.max_error for band in self._bands)),
-            "r2": _short(float(np.mean(r2))) if r2 else None,
-            "spread": _short(spread),
+            "rmse": short(rmse),
+            "mae": short(sum(band.sum_error for band in self._bands) / n) if n else None,
+            "max_error": short(max(band.max_error for band in self._bands)),
+            "r2": short(float(np.mean(r2))) if r2 else None,
+            "spread": short(spread),
             "n_valid": n,
             "bands": bands,
         }
@@ -116,18 +116,18 @@ class Metrics:
         p2, p98 = (float(v) for v in np.percentile(np.concatenate(band.kept), (2, 98)))
         return {
             "name": self.names[b],
-            "rmse": _short(rmse),
-            "mae": _short(band.sum_error / band.n),
-            "max_error": _short(band.max_error),
+            "rmse": short(rmse),
+            "mae": short(band.sum_error / band.n),
+            "max_error": short(band.max_error),
             "psnr": _psnr(_spread(self._source[b]), rmse),
-            "r2": _short(1.0 - band.sum_error2 / total) if total > 0 else None,
+            "r2": short(1.0 - band.sum_error2 / total) if total > 0 else None,
             "n_valid": band.n,
-            "min": _short(band.low),
-            "max": _short(band.high),
-            "mean": _short(band.shift + mean),
-            "stddev": _short(math.sqrt(variance)),
-            "p2": _short(p2),
-            "p98": _short(p98),
+            "min": short(band.low),
+            "max": short(band.high),
+            "mean": short(band.shift + mean),
+            "stddev": short(math.sqrt(variance)),
+            "p2": short(p2),
+            "p98": short(p98),
         }
 
 
@@ -144,6 +144,6 @@ def _psnr(spread: float, rmse: float) -> float | None:
     return round(20 * math.log10(spread / rmse), 3)
 
 
-def _short(value: float) -> float | None:
+def short(value: float) -> float | None:
     """Six digits are plenty, and every byte of the file counts."""
     return float(f"{value:.6g}") if math.isfinite(value) else None

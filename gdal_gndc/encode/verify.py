@@ -45,10 +45,17 @@ def strips(shape: tuple[int, int, int, int]) -> Iterator[tuple[int, int]]:
 
 
 def check_bound(metrics: dict[str, Any], bounds: Sequence[float], target: Path) -> None:
-    for band, most in zip(metrics["bands"], bounds, strict=True):
-        found = band.get("max_error")
-        if found is not None and found > most:
-            raise EncodeError(f"{target}: band {band['name']} has an error of {found}, the bound is {most}")
+    for problem in beyond_bound(metrics, bounds):
+        raise EncodeError(f"{target}: {problem}")
+
+
+def beyond_bound(metrics: dict[str, Any], bounds: Sequence[float]) -> list[str]:
+    """Say which bands have a larger error than their bound."""
+    return [
+        f"band {band['name']} has an error of {band['max_error']}, the bound is {most}"
+        for band, most in zip(metrics["bands"], bounds, strict=True)
+        if band.get("max_error") is not None and band["max_error"] > most
+    ]
 
 
 def check_opens(path: Path) -> None:

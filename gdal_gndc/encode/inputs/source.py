@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdal_gndc.encode.inputs.grid import Grid, Transform
-from gdal_gndc.format.meta import Band
+from gdal_gndc.errors import EncodeError
+from gdal_gndc.format.meta import Band, Meta
 
 Range = tuple[int, int]
 
@@ -82,6 +83,16 @@ class Source(ABC):
     def grid(self) -> Grid:
         """The grid of all frames."""
         return Grid(self.height, self.width, self.crs, self.transform)
+
+    def check_fits(self, meta: Meta, name: str) -> None:
+        """Raise an EncodeError with what of the grid or the bands differs from a cube, ``name``."""
+        grid = Grid(meta.shape[1], meta.shape[2], meta.crs, meta.transform)
+        if difference := self.grid.difference(grid):
+            what, found, expected = difference
+            raise EncodeError(f"{self.names[0]}: its {what} is {found}, but {expected} in {name}")
+        names = [band.name for band in self.bands]
+        if names != list(meta.band_names):
+            raise EncodeError(f"{self.names[0]}: its bands are {names}, but {list(meta.band_names)} in {name}")
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
