@@ -4,7 +4,7 @@ hold."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,11 @@ import shapely
 
 from gdal_gndc.catalog import geoparquet
 from gdal_gndc.catalog.crs import as_crs
-from gdal_gndc.catalog.geocatalog import GeoCatalog, question
+from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.geoslice import GeoSlice
 from gdal_gndc.catalog.options import need
+from gdal_gndc.catalog.question import Box, question
+from gdal_gndc.catalog.relations import layers
 from gdal_gndc.catalog.where import Expression, quote
 from gdal_gndc.errors import CoordinateError, FileFormatError
 
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
 
     import duckdb
     import geopandas as gpd
-
-    from gdal_gndc.catalog.geocatalog import Box
 
 
 class DuckCatalog:
@@ -85,7 +85,15 @@ class DuckCatalog:
         crs: Any = None,
     ) -> DuckCatalog:
         """As `GeoCatalog.query`; runs nothing yet."""
-        geometry, span = question(self.crs, where, interval, aoi=aoi, aoi_crs=aoi_crs, crs=crs)
+        geometry, span = question(
+            self.crs,
+            lambda: self.total_bounds if len(self) else None,
+            where,
+            interval,
+            aoi=aoi,
+            aoi_crs=aoi_crs,
+            crs=crs,
+        )
         tests, areas = list(self._tests), self._areas
         if geometry is not None:
             left, bottom, right, top = geometry.bounds
@@ -108,10 +116,10 @@ class DuckCatalog:
         """As `GeoCatalog.where`; runs nothing yet."""
         return self._with(_tests=(*self._tests, Expression(expression, self.columns).sql()))
 
-    def with_interval_padding(self, days: float = 0.0) -> DuckCatalog:
+    def with_interval_padding(self, days: float = 0.0, *, before: Any = None, after: Any = None) -> DuckCatalog:
         """As `GeoCatalog.with_interval_padding`."""
-        pad = pd.Timedelta(days=days)
-        return self._with(_pad=(self._pad[0] + pad, self._pad[1] + pad))
+        first, last = (pd.Timedelta(days=days) if end is None else pd.Timedelta(end) for end in (before, after))
+        return self._with(_pad=(self._pad[0] + first, self._pad[1] + last))
 
     def sql(self) -> str:
         """The statement that `collect` runs."""
@@ -170,8 +178,7 @@ class DuckCatalog:
 
     def intersect(self, other: DuckCatalog | GeoCatalog, spatial_only: bool = False) -> GeoCatalog:
         """As `GeoCatalog.intersect`: SQL fetches the rows within the other's extent, memory joins them."""
-        theirs = other.collect() if isinstance(other, DuckCatalog) else other
-        theirs = theirs.to_crs(self.crs)
+        theirs = other.collect().to_crs(self.crs)
         if not len(theirs):
             return GeoCatalog.empty(self.crs).intersect(theirs, spatial_only)
         timeless = spatial_only or bool(theirs.gdf["static"].any())
@@ -180,11 +187,59 @@ class DuckCatalog:
 
     def union(self, other: DuckCatalog | GeoCatalog, dedupe: bool = True) -> GeoCatalog:
         """As `GeoCatalog.union`, in memory."""
-        return self.collect().union(other.collect() if isinstance(other, DuckCatalog) else other, dedupe)
+        return self.collect().union(other, dedupe)
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """As `GeoCatalog.backends`."""
+        if self._areas:
+            return self.collect().backends
+        rows = self._run(self.sql().replace("SELECT *", "SELECT DISTINCT backend", 1)).fetchall()
+        return tuple(sorted(str(row[0]) for row in rows))
+
+    @property
+    def resolution(self) -> float | None:
+        """As `GeoCatalog.resolution`."""
+        return self.collect().resolution
+
+    @property
+    def layers(self) -> int:
+        """As `GeoCatalog.layers`."""
+        return layers(self._schema.names)
+
+    def layer(self, number: int) -> GeoCatalog:
+        """As `GeoCatalog.layer`, in memory."""
+        return self.collect().layer(number)
+
+    def take(self, rows: Any) -> GeoCatalog:
+        """The rows at these positions of `collect`, in this order."""
+        return self.collect().take(rows)
+
+    def index(self) -> GeoCatalog:
+        """The rows in memory, with their spatial and temporal index."""
+        return self.collect().index()
+
+    def footprint(self) -> shapely.Geometry:
+        """As `GeoCatalog.footprint`."""
+        return self.collect().footprint()
+
+    def plot(self, ax: Any = None, *, column: str = "backend", **options: Any) -> Any:
+        """As `GeoCatalog.plot`."""
+        return self.collect().plot(ax, column=column, **options)
+
+    def append(self, directory: str | Path) -> Path:
+        """As `GeoCatalog.append`."""
+        return self.collect().append(directory)
 
     def to_crs(self, crs: Any) -> GeoCatalog:
         """The rows in memory, footprints in another CRS."""
         return self.collect().to_crs(as_crs(crs))
+
+    def __and__(self, other: DuckCatalog | GeoCatalog) -> GeoCatalog:
+        return self.intersect(other)
+
+    def __or__(self, other: DuckCatalog | GeoCatalog) -> GeoCatalog:
+        return self.union(other)
 
     def to_geoparquet(self, path: str | Path, **options: Any) -> None:
         """Write the rows as one file."""
@@ -206,6 +261,10 @@ class DuckCatalog:
         connection: duckdb.DuckDBPyConnection = need("duckdb", "a catalog on disk").connect()
         connection.execute("SET TimeZone = 'UTC'")
         return connection
+
+
+AnyCatalog: TypeAlias = GeoCatalog | DuckCatalog
+"""What loaders, samplers and exports take: a catalog in memory or on disk."""
 
 
 def _plain(table: pa.Table) -> pa.Table:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from gdal_gndc.catalog.crs import as_crs, crs_name
+from gdal_gndc.catalog.duck import AnyCatalog
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.options import choose, need
 from gdal_gndc.errors import CatalogError, CoordinateError
@@ -29,7 +30,7 @@ GDAL_TYPES = {
 
 
 def to_gti(
-    catalog: GeoCatalog,
+    catalog: AnyCatalog,
     path: str | Path,
     *,
     locations: Any = None,
@@ -62,6 +63,7 @@ def to_gti(
     if out.suffix != ".gti":
         raise CatalogError(f"{path}: a tile index is named *.gti")
     choose("sort_by", sort_by, ("start", "stop", "location", "mtime"))
+    catalog = catalog.collect()
     moved = catalog if crs is None else catalog.to_crs(crs)
     if not len(moved):
         raise CatalogError(f"{path}: an empty catalog makes no mosaic")

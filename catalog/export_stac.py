@@ -12,7 +12,7 @@ import pyarrow as pa
 import shapely
 
 from gdal_gndc.catalog.crs import as_crs
-from gdal_gndc.catalog.geocatalog import GeoCatalog
+from gdal_gndc.catalog.duck import AnyCatalog
 from gdal_gndc.catalog.geoparquet import publish
 from gdal_gndc.errors import TimeError
 
@@ -28,7 +28,7 @@ EXTENSIONS = [
 ]
 
 
-def to_stac_geoparquet(catalog: GeoCatalog, path: str | Path, *, collection: str | None = None) -> None:
+def to_stac_geoparquet(catalog: AnyCatalog, path: str | Path, *, collection: str | None = None) -> None:
     """Write a catalog as stac-geoparquet 1.0: an item a row, with one asset ``data``.
 
     Footprints are in EPSG:4326. The item's id is the file's name with a short hash of location and time.

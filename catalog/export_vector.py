@@ -8,12 +8,12 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from gdal_gndc.catalog.geocatalog import GeoCatalog
+from gdal_gndc.catalog.duck import AnyCatalog
 from gdal_gndc.catalog.options import need
 from gdal_gndc.errors import FileFormatError
 
 
-def to_vector(catalog: GeoCatalog, path: str | Path) -> None:
+def to_vector(catalog: AnyCatalog, path: str | Path) -> None:
     """Write a catalog in the vector format of the name's ending (``.gpkg``, ``.geojson``, ``.fgb``).
 
     Times are columns ``start`` and ``stop`` in ISO 8601; lists are text with commas.

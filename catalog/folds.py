@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import shapely
 
+from gdal_gndc.catalog.duck import AnyCatalog
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.errors import CoordinateError
 
 
 def spatial_block_folds(
-    catalog: GeoCatalog, block: float, folds: int = 5, *, buffer: float = 0.0, seed: int = 0
+    catalog: AnyCatalog, block: float, folds: int = 5, *, buffer: float = 0.0, seed: int = 0
 ) -> list[tuple[GeoCatalog, GeoCatalog]]:
     """Folds of whole blocks of ground.
 
@@ -36,6 +37,7 @@ def spatial_block_folds(
         raise CoordinateError(
             f"block={block}, folds={folds}, buffer={buffer}: expected positive sizes and two folds or more"
         )
+    catalog = catalog.collect()
     geometry = np.asarray(catalog.gdf.geometry.array, dtype=object)
     box = np.asarray(shapely.bounds(geometry)).reshape(-1, 4)
     middle = (box[:, :2] + box[:, 2:]) / 2

@@ -14,19 +14,19 @@ import shapely
 
 from gdal_gndc.catalog import relations, schema
 from gdal_gndc.catalog.columns import Columns, frame_of
-from gdal_gndc.catalog.crs import as_crs, crs_name, reproject, reproject_boxes, same_crs
+from gdal_gndc.catalog.crs import as_crs, crs_name, reproject, same_crs
 from gdal_gndc.catalog.footprints import FootprintIndex, Plan
 from gdal_gndc.catalog.geoslice import GeoSlice
-from gdal_gndc.catalog.intervals import as_interval, interval_index, tick, ticks
+from gdal_gndc.catalog.intervals import interval_index, ticks
+from gdal_gndc.catalog.question import Box, question
 from gdal_gndc.catalog.where import Expression
 from gdal_gndc.errors import CatalogError, CoordinateError
 
 if TYPE_CHECKING:
     import geopandas as gpd
 
+    from gdal_gndc.catalog.duck import AnyCatalog
     from gdal_gndc.catalog.gather import BuildReport
-
-Box = tuple[float, float, float, float]
 
 
 class GeoCatalog:
@@ -149,6 +149,10 @@ class GeoCatalog:
     def _index(self) -> FootprintIndex:
         return FootprintIndex(self._columns.geometry, *ticks(self.gdf.index))
 
+    def collect(self) -> GeoCatalog:
+        """This catalog, whose rows are in memory; `DuckCatalog.collect` fetches its rows."""
+        return self
+
     def index(self) -> GeoCatalog:
         """Build the spatial and temporal index now rather than at the first query; returns this catalog."""
         index = self._index
@@ -205,7 +209,8 @@ class GeoCatalog:
         Raises
         ------
         CoordinateError
-            For bounds or an area that are empty, not finite, or not a geometry.
+            For bounds or an area that are empty, not finite, or not a geometry; or that read as degrees where all
+            rows lie elsewhere in a projected CRS, with no CRS given.
         """
         geometry, span = self._question(where, interval, aoi, aoi_crs, crs)
         if geometry is None and span is None:
@@ -227,7 +232,15 @@ class GeoCatalog:
     def _question(
         self, where: Any, interval: Any, aoi: Any, aoi_crs: Any, crs: Any
     ) -> tuple[shapely.Geometry | None, tuple[int, int] | None]:
-        return question(self.crs, where, interval, aoi=aoi, aoi_crs=aoi_crs, crs=crs)
+        return question(
+            self.crs,
+            lambda: self.total_bounds if len(self) else None,
+            where,
+            interval,
+            aoi=aoi,
+            aoi_crs=aoi_crs,
+            crs=crs,
+        )
 
     def where(self, expression: str) -> GeoCatalog:
         """Rows that fulfil a filter such as ``'bands >= 3 and has(band_names, "B04")'``; see
@@ -235,7 +248,7 @@ class GeoCatalog:
         mask = Expression(expression, self.columns).mask(self.gdf)
         return self._some(np.flatnonzero(mask))
 
-    def intersect(self, other: GeoCatalog, spatial_only: bool = False) -> GeoCatalog:
+    def intersect(self, other: AnyCatalog, spatial_only: bool = False) -> GeoCatalog:
         """Pairs of rows of both that share area and time.
 
         Columns of ``other`` come with the suffix ``_2`` (``_3`` and so on for a further operand); `layer`
@@ -243,21 +256,22 @@ class GeoCatalog:
         part, or with ``spatial_only`` the hull of both, which need not meet. Polygons that only touch make no
         pair.
         """
-        theirs = other.to_crs(self.crs)
+        theirs = other.collect().to_crs(self.crs)
         joined = relations.intersect(
             self._columns, theirs._columns, self._index, theirs._index, spatial_only=spatial_only
         )
         return GeoCatalog._of(joined)
 
-    def __and__(self, other: GeoCatalog) -> GeoCatalog:
+    def __and__(self, other: AnyCatalog) -> GeoCatalog:
         return self.intersect(other)
 
-    def union(self, other: GeoCatalog, dedupe: bool = True) -> GeoCatalog:
+    def union(self, other: AnyCatalog, dedupe: bool = True) -> GeoCatalog:
         """Rows of both, in this catalog's CRS.
 
         With ``dedupe`` one row stays for each location and time: the one with the newest ``mtime``, else the
         first.
         """
+        other = other.collect()
         if not len(other):
             joined = self.gdf
         elif not len(self):
@@ -266,7 +280,7 @@ class GeoCatalog:
             joined = relations.concat(self.gdf, other.to_crs(self.crs).gdf)
         return GeoCatalog._of(relations.drop_duplicates(joined) if dedupe else joined)
 
-    def __or__(self, other: GeoCatalog) -> GeoCatalog:
+    def __or__(self, other: AnyCatalog) -> GeoCatalog:
         return self.union(other)
 
     def layer(self, number: int) -> GeoCatalog:
@@ -339,48 +353,3 @@ class GeoCatalog:
     def footprint(self) -> shapely.Geometry:
         """All footprints merged into one geometry."""
         return shapely.union_all(np.asarray(self.gdf.geometry.array, dtype=object))
-
-
-def question(
-    target: pyproj.CRS,
-    where: GeoSlice | Box | None,
-    interval: Any,
-    *,
-    aoi: Any = None,
-    aoi_crs: Any = None,
-    crs: Any = None,
-) -> tuple[shapely.Geometry | None, tuple[int, int] | None]:
-    """A query's arguments as a geometry of the catalog's CRS and a span of microseconds."""
-    geometry = None
-    if isinstance(where, GeoSlice):
-        geometry = where.footprint(target)
-        interval = where.interval if interval is None else interval
-    elif where is not None:
-        box = tuple(float(v) for v in where)
-        if len(box) != 4 or not np.isfinite(box).all() or box[2] < box[0] or box[3] < box[1]:
-            raise CoordinateError(f"bounds must be finite (left, bottom, right, top), found {where!r}")
-        geometry = reproject_boxes([box], target if crs is None else as_crs(crs), target)[0]
-    if aoi is not None:
-        area = _area(aoi, aoi_crs, target)
-        geometry = area if geometry is None else geometry.intersection(area)
-        if geometry.is_empty:
-            # Nothing can meet it, yet an empty geometry has no bounds to search with.
-            geometry = shapely.Point(np.inf, np.inf)
-    span = as_interval(interval)
-    return geometry, None if span is None else (tick(span.left), tick(span.right))
-
-
-def _area(aoi: Any, aoi_crs: Any, target: pyproj.CRS) -> shapely.Geometry:
-    own = getattr(aoi, "crs", None)
-    if hasattr(aoi, "geometry") and hasattr(aoi, "to_crs"):
-        aoi = shapely.union_all(np.asarray(aoi.geometry.array, dtype=object))
-    elif not isinstance(aoi, shapely.Geometry):
-        if not isinstance(aoi, dict) and not hasattr(aoi, "__geo_interface__"):
-            raise CoordinateError(f"an area of interest is a geometry, found {type(aoi).__name__}")
-        aoi = shapely.geometry.shape(aoi)
-    if aoi.is_empty or not np.isfinite(shapely.get_coordinates(aoi)).all():
-        raise CoordinateError("the area of interest is empty or not finite")
-    source = as_crs(aoi_crs) if aoi_crs is not None else as_crs(own) if own is not None else target
-    if source.is_geographic and (np.abs(shapely.get_coordinates(aoi)[:, 1]) > 90.0 + 1e-9).any():
-        raise CoordinateError(f"latitudes beyond 90 degrees: the area of interest is not in {crs_name(source)[:40]}")
-    return reproject(np.array([aoi], dtype=object), source, target)[0]

@@ -30,7 +30,8 @@ from gdal_gndc.catalog.intervals import as_interval, utc_index
 from gdal_gndc.errors import CatalogError, FileFormatError
 
 if TYPE_CHECKING:
-    from gdal_gndc.catalog.geocatalog import Box, GeoCatalog
+    from gdal_gndc.catalog.geocatalog import GeoCatalog
+    from gdal_gndc.catalog.question import Box
 
 log = logging.getLogger(__name__)
 

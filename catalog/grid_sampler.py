@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import shapely
 
-from gdal_gndc.catalog.geocatalog import GeoCatalog
+from gdal_gndc.catalog.duck import AnyCatalog
 from gdal_gndc.catalog.geoslice import pair
 from gdal_gndc.catalog.random_sampler import ChipSequence, chip_resolution
 from gdal_gndc.errors import CoordinateError
 
 
 def grid_sampler(
-    catalog: GeoCatalog,
+    catalog: AnyCatalog,
     chip: int | tuple[int, int],
     stride: int | tuple[int, int] | None = None,
     *,
@@ -40,6 +40,7 @@ def grid_sampler(
     CoordinateError
         If the stride leaves gaps, or no resolution is known.
     """
+    catalog = catalog.collect()
     step = chip_resolution(catalog, resolution)
     size, move = np.array(pair(chip)), np.array(pair(stride if stride is not None else chip))
     if (move > size).any():

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gdal_gndc.catalog.crs import as_crs, same_crs, transformer
-from gdal_gndc.catalog.geocatalog import GeoCatalog
+from gdal_gndc.catalog.duck import AnyCatalog
 from gdal_gndc.catalog.georeference import georeference
 from gdal_gndc.catalog.geoslice import GeoSlice
 from gdal_gndc.catalog.handles import ordered
@@ -28,7 +28,7 @@ POINTS = 1 << 18
 
 
 def load_gndc(
-    catalog: GeoCatalog,
+    catalog: AnyCatalog,
     where: GeoSlice,
     times: Any = None,
     bands: Sequence[int | str] | None = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from gdal_gndc.catalog.duck import AnyCatalog
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.georeference import georeference
 from gdal_gndc.catalog.geoslice import GeoSlice
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def load_raster(
-    catalog: GeoCatalog,
+    catalog: AnyCatalog,
     where: GeoSlice,
     bands: Sequence[int | str] | None = None,
     resampling: str = "nearest",
@@ -32,7 +33,7 @@ def load_raster(
     mask_band: int | str | None = None,
     mask_bits: Sequence[int] | None = None,
     mask_values: Sequence[int] | None = None,
-    qa: GeoCatalog | None = None,
+    qa: AnyCatalog | None = None,
     workers: int | None = None,
 ) -> xr.DataArray:
     """All rasters that meet a slice, reduced to one.
@@ -80,7 +81,7 @@ def load_raster(
     return georeference(data, valid, where, bands=first.names, nodata=fill)
 
 
-def hits(catalog: GeoCatalog, where: GeoSlice, backends: Sequence[str]) -> GeoCatalog:
+def hits(catalog: AnyCatalog, where: GeoSlice, backends: Sequence[str]) -> GeoCatalog:
     """The rows that meet a slice with some area, in time order.
 
     Raises
@@ -89,7 +90,7 @@ def hits(catalog: GeoCatalog, where: GeoSlice, backends: Sequence[str]) -> GeoCa
         If there is none, or one is of another backend.
     """
     _ = where.shape
-    rows = catalog.query(where)
+    rows = catalog.query(where).collect()
     if not len(rows):
         raise CatalogError(f"no row of {catalog!r} meets {where!r}")
     others = sorted(set(rows.backends) - set(backends))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from gdal_gndc.catalog.duck import AnyCatalog
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.georeference import georeference
 from gdal_gndc.catalog.geoslice import GeoSlice
@@ -25,7 +26,7 @@ AGGREGATIONS = ("nearest", "mean", "median", "first", "last", "max", "min", "cou
 
 
 def load_raster_timeseries(
-    catalog: GeoCatalog,
+    catalog: AnyCatalog,
     where: GeoSlice,
     bands: Sequence[int | str] | None = None,
     resampling: str = "nearest",
@@ -37,7 +38,7 @@ def load_raster_timeseries(
     mask_band: int | str | None = None,
     mask_bits: Sequence[int] | None = None,
     mask_values: Sequence[int] | None = None,
-    qa: GeoCatalog | None = None,
+    qa: AnyCatalog | None = None,
     workers: int | None = None,
 ) -> xr.DataArray:
     """A slice as a stack: rasters of one time mosaicked by ``merge``, times aggregated into steps.

@@ -10,7 +10,7 @@ import pandas as pd
 import shapely
 
 from gdal_gndc.catalog.crs import as_crs
-from gdal_gndc.catalog.geocatalog import GeoCatalog
+from gdal_gndc.catalog.duck import AnyCatalog
 from gdal_gndc.catalog.georeference import georeference
 from gdal_gndc.catalog.geoslice import GeoSlice
 from gdal_gndc.catalog.load_raster import hits
@@ -24,7 +24,7 @@ TASKS = ("semantic_segmentation", "object_detection", "instance_segmentation")
 
 
 def load_vector(
-    catalog: GeoCatalog,
+    catalog: AnyCatalog,
     where: GeoSlice,
     task: str = "semantic_segmentation",
     label_field: str | None = None,

@@ -10,7 +10,7 @@ import pandas as pd
 
 from gdal_gndc.catalog.arrays import Grid, grid_of, open_dataset
 from gdal_gndc.catalog.crs import reproject_boxes
-from gdal_gndc.catalog.geocatalog import GeoCatalog
+from gdal_gndc.catalog.duck import AnyCatalog
 from gdal_gndc.catalog.georeference import georeference
 from gdal_gndc.catalog.geoslice import GeoSlice
 from gdal_gndc.catalog.load_raster import hits
@@ -25,7 +25,7 @@ MARGIN = 4
 
 
 def load_xarray(
-    catalog: GeoCatalog,
+    catalog: AnyCatalog,
     where: GeoSlice,
     bands: Sequence[str] | None = None,
     resampling: str = "nearest",

@@ -6,12 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from gdal_gndc.catalog.geocatalog import GeoCatalog
+from gdal_gndc.catalog.duck import AnyCatalog
 from gdal_gndc.catalog.intervals import as_utc
 from gdal_gndc.catalog.options import choose
 
 
-def gdal_names(catalog: GeoCatalog, time: Any = None, *, cubes: str = "driver") -> list[str]:
+def gdal_names(catalog: AnyCatalog, time: Any = None, *, cubes: str = "driver") -> list[str]:
     """One string a row: files by their location, cubes at ``time``.
 
     Parameters

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gdal_gndc.catalog.duck import AnyCatalog
 from gdal_gndc.catalog.footprints import FootprintIndex
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.geoslice import GeoSlice
@@ -37,7 +38,7 @@ class QualityMask:
     band: int | str | None = None
     bits: tuple[int, ...] = ()
     values: tuple[int, ...] = ()
-    catalog: GeoCatalog | None = None
+    catalog: AnyCatalog | None = None
 
     @classmethod
     def of(
@@ -45,7 +46,7 @@ class QualityMask:
         mask_band: int | str | None,
         mask_bits: Sequence[int] | None,
         mask_values: Sequence[int] | None,
-        qa: GeoCatalog | None,
+        qa: AnyCatalog | None,
     ) -> QualityMask | None:
         """The mask that a loader's arguments describe; None if there is none.
 

@@ -8,6 +8,7 @@ from typing import Any, overload
 import numpy as np
 import shapely
 
+from gdal_gndc.catalog.duck import AnyCatalog
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.geoslice import GeoSlice, pair
 from gdal_gndc.catalog.options import choose
@@ -57,7 +58,7 @@ class ChipSequence(Sequence[GeoSlice]):
 
 
 def random_sampler(
-    catalog: GeoCatalog,
+    catalog: AnyCatalog,
     size: int | tuple[int, int],
     length: int,
     *,
@@ -97,6 +98,7 @@ def random_sampler(
     CoordinateError
         For an empty catalog, no known resolution, or a region of interest that no chip can hit.
     """
+    catalog = catalog.collect()
     step = chip_resolution(catalog, resolution)
     height, width = chip_extent(size, step, units)
     if not len(catalog):
@@ -144,7 +146,7 @@ def random_sampler(
     return ChipSequence(catalog, bounds, rows, step)
 
 
-def chip_resolution(catalog: GeoCatalog, resolution: float | None) -> float:
+def chip_resolution(catalog: AnyCatalog, resolution: float | None) -> float:
     """The pixel size that is given, else the catalog's."""
     step = resolution if resolution is not None else catalog.resolution
     if step is None:

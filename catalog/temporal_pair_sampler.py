@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gdal_gndc.catalog.duck import AnyCatalog
 from gdal_gndc.catalog.footprints import FootprintIndex
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.intervals import STATIC_START, STATIC_STOP, ticks
@@ -15,7 +16,7 @@ from gdal_gndc.errors import CoordinateError, TimeError
 
 
 def temporal_pair_sampler(
-    catalog: GeoCatalog,
+    catalog: AnyCatalog,
     size: int | tuple[int, int],
     length: int,
     *,
@@ -44,6 +45,7 @@ def temporal_pair_sampler(
         If no two rows lie that far apart.
     """
     low, high = pd.Timedelta(min_gap), None if max_gap is None else pd.Timedelta(max_gap)
+    catalog = catalog.collect()
     dated = catalog.take(np.flatnonzero(~catalog.gdf["static"].to_numpy()))
     gdf = dated.gdf
     geometry = np.asarray(gdf.geometry.array, dtype=object)

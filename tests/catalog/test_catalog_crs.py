@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import shapely
 
+from gdal_gndc.catalog import GeoCatalog
 from gdal_gndc.catalog.crs import as_crs, crs_name, reproject, reproject_boxes, same_crs
 from gdal_gndc.errors import CoordinateError
 
@@ -89,3 +90,13 @@ def test_names() -> None:
     assert not same_crs(as_crs("EPSG:32633"), as_crs("EPSG:32634"))
     with pytest.raises(CoordinateError):
         as_crs("EPSG:0")
+
+
+def test_degrees_beside_a_projected_catalog_are_never_silently_nowhere(puglia: GeoCatalog) -> None:
+    place = shapely.Point(17.6905, 40.6003).buffer(0.0002)
+    with pytest.raises(CoordinateError, match='aoi_crs="EPSG:4326"'):
+        puglia.query(aoi=place)
+    with pytest.raises(CoordinateError, match=' crs="EPSG:4326"'):
+        puglia.query(place.bounds)
+    assert len(puglia.query(aoi=place, aoi_crs=4326)) == len(puglia.query(place.bounds, crs=4326)) > 0
+    assert not len(puglia.query((0.0, 0.0, 1.0, 1.0), crs=puglia.crs))

@@ -13,7 +13,18 @@ import pytest
 import shapely
 from hypothesis import HealthCheck, given, settings
 
-from gdal_gndc.catalog import DuckCatalog, GeoCatalog, compact, open_catalog
+from gdal_gndc.catalog import (
+    DuckCatalog,
+    GeoCatalog,
+    GeoSlice,
+    compact,
+    gdal_names,
+    grid_sampler,
+    load_raster,
+    open_catalog,
+    random_sampler,
+    spatial_block_folds,
+)
 from gdal_gndc.catalog import geoparquet as gp
 from gdal_gndc.errors import FileFormatError
 from tests.catalog.catalog_frames import PROPERTY, catalogs, key_rows, questions, random_catalog
@@ -128,6 +139,26 @@ def test_duckdb_behind_the_same_methods(puglia: GeoCatalog, tmp_path: Path) -> N
     assert "Row Groups" in plan
     assert "read_parquet" in plan
     assert isinstance(open_catalog(tmp_path / "c.parquet"), GeoCatalog)
+    wide = {"before": "1D", "after": "3D"}
+    padded = disk.with_interval_padding(**wide).query(None, "2023-08-16").collect()
+    assert key_rows(padded) == key_rows(puglia.with_interval_padding(**wide).query(None, "2023-08-16"))
+    assert disk.query(aoi=place).backends == disk.backends == puglia.backends
+    assert disk.resolution == puglia.resolution
+    assert disk.layers == 1
+    assert disk.footprint().equals(puglia.footprint())
+
+
+def test_loaders_and_samplers_take_a_catalog_on_disk(puglia: GeoCatalog, tmp_path: Path) -> None:
+    puglia.to_geoparquet(tmp_path / "c.parquet", sort=False)
+    disk = open_catalog(tmp_path / "c.parquet", "duckdb")
+    where = GeoSlice(puglia.total_bounds, "2023-08", resolution=40, crs=puglia.crs)
+    ours, theirs = (load_raster(c, where, [1], merge="median") for c in (disk, puglia))
+    np.testing.assert_array_equal(ours, theirs)
+    assert list(random_sampler(disk, 16, 5)) == list(random_sampler(puglia, 16, 5))
+    assert list(grid_sampler(disk, 16)) == list(grid_sampler(puglia, 16))
+    assert gdal_names(disk) == gdal_names(puglia)
+    folds = [[key_rows(part) for part in pair] for pair in spatial_block_folds(disk, 500.0, 2)]
+    assert folds == [[key_rows(part) for part in pair] for pair in spatial_block_folds(puglia, 500.0, 2)]
 
 
 def test_sql_pushdown_reaches_the_row_groups(tmp_path: Path) -> None:
