@@ -27,11 +27,11 @@ import shapely
 
 from gdal_gndc.catalog import schema
 from gdal_gndc.catalog.intervals import as_interval, utc_index
+from gdal_gndc.catalog.question import Box, refuse_degrees
 from gdal_gndc.errors import CatalogError, FileFormatError
 
 if TYPE_CHECKING:
     from gdal_gndc.catalog.geocatalog import GeoCatalog
-    from gdal_gndc.catalog.question import Box
 
 log = logging.getLogger(__name__)
 
@@ -196,6 +196,8 @@ def read(
     ------
     FileFormatError
         For a file that is not a catalog, or one of a newer schema version.
+    CoordinateError
+        For a box that reads as degrees where all rows lie elsewhere in a projected CRS.
     """
     text = str(path)
     if "://" in text:
@@ -286,7 +288,17 @@ def _read_one(source: Any, name: str, bbox: Box | None, interval: Any, columns: 
             raise FileFormatError(f"there are no columns {missing}", path=name)
     table = file.read_row_groups(row_groups(file, bbox, interval), columns=wanted)
     table = _exact(table, bbox, interval)
-    return from_table(table, name=name, file_schema=file.schema_arrow)
+    catalog = from_table(table, name=name, file_schema=file.schema_arrow)
+    if bbox is not None and not len(catalog):
+        refuse_degrees(bbox, catalog.crs, lambda: _extent(file.schema_arrow), f"{name}: the box", "crs")
+    return catalog
+
+
+def _extent(file_schema: pa.Schema) -> Box | None:
+    """The bounds of all rows as the file's metadata has them."""
+    geo = json.loads(file_schema.metadata[b"geo"])
+    bounds = geo["columns"]["geometry"].get("bbox")
+    return None if bounds is None or len(bounds) != 4 else (bounds[0], bounds[1], bounds[2], bounds[3])
 
 
 def _exact(table: pa.Table, bbox: Box | None, interval: Any) -> pa.Table:

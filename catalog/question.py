@@ -38,7 +38,7 @@ def question(
         if len(box) != 4 or not np.isfinite(box).all() or box[2] < box[0] or box[3] < box[1]:
             raise CoordinateError(f"bounds must be finite (left, bottom, right, top), found {where!r}")
         if crs is None:
-            _refuse_degrees(box, target, extent, "the box", "crs")
+            refuse_degrees(box, target, extent, "the box", "crs")
         geometry = reproject_boxes([box], target if crs is None else as_crs(crs), target)[0]
     if aoi is not None:
         area = _area(aoi, aoi_crs, target, extent)
@@ -50,7 +50,7 @@ def question(
     return geometry, None if span is None else (tick(span.left), tick(span.right))
 
 
-def _refuse_degrees(
+def refuse_degrees(
     bounds: Sequence[float], target: pyproj.CRS, extent: Callable[[], Box | None], what: str, option: str
 ) -> None:
     """CoordinateError for what reads as longitudes and latitudes where all rows lie at metres beyond them: the
@@ -82,7 +82,7 @@ def _area(aoi: Any, aoi_crs: Any, target: pyproj.CRS, extent: Callable[[], Box |
     if aoi.is_empty or not np.isfinite(shapely.get_coordinates(aoi)).all():
         raise CoordinateError("the area of interest is empty or not finite")
     if aoi_crs is None and own is None:
-        _refuse_degrees(aoi.bounds, target, extent, "the area of interest", "aoi_crs")
+        refuse_degrees(aoi.bounds, target, extent, "the area of interest", "aoi_crs")
     source = as_crs(aoi_crs) if aoi_crs is not None else as_crs(own) if own is not None else target
     if source.is_geographic and (np.abs(shapely.get_coordinates(aoi)[:, 1]) > 90.0 + 1e-9).any():
         raise CoordinateError(f"latitudes beyond 90 degrees: the area of interest is not in {crs_name(source)[:40]}")

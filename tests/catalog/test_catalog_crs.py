@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import shapely
 
-from gdal_gndc.catalog import GeoCatalog
+from gdal_gndc.catalog import DuckCatalog, GeoCatalog
 from gdal_gndc.catalog.crs import as_crs, crs_name, reproject, reproject_boxes, same_crs
 from gdal_gndc.errors import CoordinateError
 
@@ -92,7 +94,7 @@ def test_names() -> None:
         as_crs("EPSG:0")
 
 
-def test_degrees_beside_a_projected_catalog_are_never_silently_nowhere(puglia: GeoCatalog) -> None:
+def test_degrees_beside_a_projected_catalog_are_never_silently_nowhere(puglia: GeoCatalog, tmp_path: Path) -> None:
     place = shapely.Point(17.6905, 40.6003).buffer(0.0002)
     with pytest.raises(CoordinateError, match='aoi_crs="EPSG:4326"'):
         puglia.query(aoi=place)
@@ -100,3 +102,8 @@ def test_degrees_beside_a_projected_catalog_are_never_silently_nowhere(puglia: G
         puglia.query(place.bounds)
     assert len(puglia.query(aoi=place, aoi_crs=4326)) == len(puglia.query(place.bounds, crs=4326)) > 0
     assert not len(puglia.query((0.0, 0.0, 1.0, 1.0), crs=puglia.crs))
+    puglia.to_geoparquet(tmp_path / "c.parquet")
+    with pytest.raises(CoordinateError, match=r"c\.parquet: the box .* reads as degrees"):
+        GeoCatalog.from_geoparquet(tmp_path / "c.parquet", bbox=place.bounds)
+    with pytest.raises(CoordinateError, match="reads as degrees"):
+        DuckCatalog(tmp_path / "c.parquet").query(place.bounds)
