@@ -19,7 +19,7 @@ from gdal_gndc.errors import GNDCError
 from gdal_gndc.field.backend import Backend
 from gdal_gndc.field.core import ffi, lib, pointer
 from gdal_gndc.format.container import Container
-from gdal_gndc.targets import grid_target, series_target, tangents_target
+from gdal_gndc.targets import FAST, FLOAT32, grid_target, series_target, tangents_target
 from gdal_gndc.time_axis import Moment, TimeAxis
 from gdal_gndc.times import to_seconds
 from gdal_gndc.window import Span
@@ -73,6 +73,7 @@ class Cube:
         self.axis = TimeAxis(self.meta.times, self.shape[0])
         self.n_threads = n_threads
         self.backend = backend
+        self._precision = FAST if backend.fast else FLOAT32
         if cache_bytes is None:
             cache_bytes = int(os.environ.get("GNDC_CHUNK_CACHE_BYTES", _CHUNK_CACHE))
         self._chunks: ByteCache[ChunkModel] = ByteCache(cache_bytes)
@@ -114,7 +115,7 @@ class Cube:
         out
             (R, K, len(bands)) float32, any strides; NaN where masked, the cube's fill where no chunk is.
         """
-        grid, keep = grid_target(rows, cols, bands, out, blends=self._blends)
+        grid, keep = grid_target(rows, cols, bands, out, blends=self._blends, precision=self._precision)
         frame = self._frame_coordinate(moment)
         lib.gndc_grid_begin(grid, self._fill)
         if rows.size and cols.size:
@@ -187,7 +188,7 @@ class Cube:
         """
         times = moments if isinstance(moments, Instants) else self.instants(moments)
         out = np.empty((rows.size, len(times), len(bands)), np.float32)
-        series, keep = series_target(rows, cols, bands, out, blends=self._blends)
+        series, keep = series_target(rows, cols, bands, out, blends=self._blends, precision=self._precision)
         lib.gndc_series_begin(series, self._fill)
         if rows.size and len(times):
             for i in self._route_times(times.frames, _box(rows, cols)):

@@ -15,9 +15,9 @@ from gdal_gndc.dataset import GNDCDataset
 from gdal_gndc.dataset_points import Bands
 from gdal_gndc.derivatives import GradientMode, check_mode, gradient_of, to_crs_units
 from gdal_gndc.errors import CoordinateError, GNDCError
-from gdal_gndc.field.backend import BackendName, DeviceName
+from gdal_gndc.field.backend import BackendName, DeviceName, Precision
 from gdal_gndc.field.core import lib
-from gdal_gndc.targets import grid_target, tangents_target
+from gdal_gndc.targets import FAST, FLOAT32, grid_target, tangents_target
 from gdal_gndc.times import format_time, to_seconds
 from gdal_gndc.window import WindowLike, sample_positions, window_of
 
@@ -32,7 +32,7 @@ class GNDCReader:
 
     Parameters
     ----------
-    backend, device
+    backend, device, precision
         As in `gdal_gndc.open`.
 
     Examples
@@ -42,9 +42,10 @@ class GNDCReader:
     >>> reader.reset()
     """
 
-    def __init__(self, backend: BackendName = "auto", device: DeviceName = "auto") -> None:
-        self._backend: BackendName = backend
-        self._device: DeviceName = device
+    def __init__(
+        self, backend: BackendName = "auto", device: DeviceName = "auto", precision: Precision = "float32"
+    ) -> None:
+        self._options: dict[str, Any] = {"backend": backend, "device": device, "precision": precision}
         self._dataset: GNDCDataset | None = None
         self._index = 0
 
@@ -66,7 +67,7 @@ class GNDCReader:
             As `gdal_gndc.open`.
         """
         self.reset()
-        dataset = GNDCDataset(path, backend=self._backend, device=self._device, storage_options=storage_options)
+        dataset = GNDCDataset(path, storage_options=storage_options, **self._options)
         count = dataset.cube.n_chunks
         if not 0 <= chunk < count:
             dataset.close()
@@ -266,7 +267,8 @@ class GNDCReader:
         rows, cols = self._positions(window)
         indices = dataset.band_list(bands)
         out = np.empty((rows.size, cols.size, len(indices)), np.float32)
-        grid, _keep = grid_target(rows, cols, indices, out, blends=False)
+        precision = FAST if dataset.cube.backend.fast else FLOAT32
+        grid, _keep = grid_target(rows, cols, indices, out, blends=False, precision=precision)
         lib.gndc_grid_begin(grid, np.nan)
         self._model.add_to_grid(grid, dataset.cube.backend, t_norm, frame, 1.0, 0)
         lib.gndc_grid_end(grid, np.nan)

@@ -13,10 +13,13 @@ from gdal_gndc.field.core import ffi, lib, pointer
 Doubles = NDArray[np.float64]
 Floats = NDArray[np.float32]
 
+FLOAT32, FAST = int(lib.GNDC_PRECISION_FLOAT32), int(lib.GNDC_PRECISION_FAST)
 _AXES = {"x": lib.GNDC_BY_COLUMN, "y": lib.GNDC_BY_ROW, "t": lib.GNDC_BY_TIME}
 
 
-def grid_target(rows: Doubles, cols: Doubles, bands: Sequence[int], out: Floats, *, blends: bool) -> tuple[Any, Any]:
+def grid_target(
+    rows: Doubles, cols: Doubles, bands: Sequence[int], out: Floats, *, blends: bool, precision: int = FLOAT32
+) -> tuple[Any, Any]:
     """Return a ``gndc_grid`` that fills ``out`` (R, K, C), and what must live as long as it is used."""
     c_bands = np.ascontiguousarray(bands, np.int32)
     weights = np.empty((rows.size, cols.size), np.float32) if blends else None
@@ -26,10 +29,13 @@ def grid_target(rows: Doubles, cols: Doubles, bands: Sequence[int], out: Floats,
     grid.bands, grid.out = pointer("int32_t", c_bands), pointer("float", out)
     grid.row_stride, grid.col_stride, grid.band_stride = (s // 4 for s in out.strides)
     grid.weights = ffi.NULL if weights is None else pointer("float", weights)
+    grid.precision = precision
     return grid, (rows, cols, c_bands, weights, out)
 
 
-def series_target(rows: Doubles, cols: Doubles, bands: Sequence[int], out: Floats, *, blends: bool) -> tuple[Any, Any]:
+def series_target(
+    rows: Doubles, cols: Doubles, bands: Sequence[int], out: Floats, *, blends: bool, precision: int = FLOAT32
+) -> tuple[Any, Any]:
     """Return a ``gndc_series`` that fills ``out`` (N, T, C), and what must live as long."""
     c_bands = np.ascontiguousarray(bands, np.int32)
     weights = np.empty(out.shape[:2], np.float32) if blends else None
@@ -38,6 +44,7 @@ def series_target(rows: Doubles, cols: Doubles, bands: Sequence[int], out: Float
     series.rows, series.cols = pointer("double", rows), pointer("double", cols)
     series.bands, series.out = pointer("int32_t", c_bands), pointer("float", out)
     series.weights = ffi.NULL if weights is None else pointer("float", weights)
+    series.precision = precision
     return series, (rows, cols, c_bands, weights, out)
 
 

@@ -23,7 +23,7 @@ from gdal_gndc.window import sample_positions
 from gdal_gndc.xarray_coords import axis_blocks, coordinates, dataset_attributes, pixel_positions, variable_attributes
 
 if TYPE_CHECKING:
-    from gdal_gndc.field.backend import BackendName, DeviceName
+    from gdal_gndc.field.backend import BackendName, DeviceName, Precision
 
 Doubles = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -164,7 +164,7 @@ class GNDCBackendEntrypoint(BackendEntrypoint):
     url = "https://github.com/gdal-gndc/gdal-gndc"
     open_dataset_parameters = (
         "filename_or_obj", "drop_variables", "times", "bands", "stack_bands", "bbox", "resolution", "backend", "device",
-        "storage_options", "n_threads",
+        "precision", "storage_options", "n_threads",
     )  # fmt: skip
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
@@ -187,6 +187,7 @@ class GNDCBackendEntrypoint(BackendEntrypoint):
         resolution: float | tuple[float, float] | None = None,
         backend: BackendName = "auto",
         device: DeviceName = "auto",
+        precision: Precision = "float32",
         storage_options: dict[str, Any] | None = None,
         n_threads: int = 0,
     ) -> xr.Dataset:
@@ -205,10 +206,13 @@ class GNDCBackendEntrypoint(BackendEntrypoint):
             (min_x, min_y, max_x, max_y) in the cube's CRS, widened to the pixels it touches.
         resolution
             Pixel size in CRS units, (x, y) or one number: the field is evaluated at the centres of such pixels.
-        backend, device, storage_options, n_threads
+        backend, device, precision, storage_options, n_threads
             As in `gdal_gndc.open`.
         """
-        options = {"backend": backend, "device": device, "storage_options": storage_options, "n_threads": n_threads}
+        options = {
+            "backend": backend, "device": device, "precision": precision, "storage_options": storage_options,
+            "n_threads": n_threads,
+        }  # fmt: skip
         path = _absolute(os.fspath(filename_or_obj))
         manager = CachingFileManager(_Handle, path, mode="r", kwargs=options, lock=False)
         dataset = manager.acquire().dataset

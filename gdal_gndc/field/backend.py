@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 BackendName = Literal["auto", "native", "torch", "numpy"]
 DeviceName = Literal["auto", "cpu", "cuda"]
+Precision = Literal["float32", "fast"]
 GridFunction = Callable[[NativeField, NDArray[np.float32], NDArray[np.float32], float], NDArray[np.float32]]
 
 
@@ -27,22 +28,27 @@ class Backend:
     """A way to evaluate networks.
 
     ``grid(field, x, y, t)`` gives the outputs (ny, nx, n_outputs) float32 at normalised coordinates; unused when
-    ``native``, where the core does all.
+    ``native``, where the core does all. ``fast`` asks it for its faster, less exact arithmetic.
     """
 
     name: str
     device: str
     grid: GridFunction | None = None
+    fast: bool = False
 
     @property
     def native(self) -> bool:
         return self.grid is None
 
 
-def choose_backend(backend: BackendName = "auto", device: DeviceName = "auto") -> Backend:
+def choose_backend(
+    backend: BackendName = "auto", device: DeviceName = "auto", precision: Precision = "float32"
+) -> Backend:
     """Return the backend a user asked for.
 
     ``auto`` is the compiled core on the CPU unless ``device="cuda"`` was asked for, which is torch.
+    ``precision="fast"`` is the compiled core's; where the processor lacks AVX512-VNNI it evaluates in float32, and the
+    log says so.
 
     Raises
     ------
@@ -61,12 +67,19 @@ def choose_backend(backend: BackendName = "auto", device: DeviceName = "auto") -
             "native": f"auto, {asked}: the compiled core needs no torch; device='cuda' takes torch",
             "torch": f"auto, {asked}: the compiled core has no CUDA",
         }[chosen]
+    if precision not in ("float32", "fast"):
+        raise DeviceError(f"precision {precision!r}, expected float32 or fast")
+    if chosen != "native" and precision == "fast":
+        raise DeviceError(f"precision 'fast' is the compiled core's, backend {chosen!r} has none")
     if chosen != "torch" and device == "cuda":
         raise DeviceError(f"backend {backend!r} runs on the CPU only; use backend='torch' for device='cuda'")
     if chosen == "native":
         isa = ffi.string(lib.gndc_isa()).decode()
         log.info("backend native (%s) on cpu, %d threads (%s)", isa, lib.gndc_threads(), why)
-        return Backend("native", "cpu")
+        if precision == "fast":
+            has = lib.gndc_has_fast()
+            log.info("precision fast: %s", "16-bit fixed point" if has else "float32, for lack of AVX512-VNNI")
+        return Backend("native", "cpu", fast=precision == "fast")
     if chosen == "numpy":
         from gdal_gndc.field.reference import grid as reference_grid
 

@@ -65,13 +65,17 @@ class NativeField:
         """Memory of the weights, in bytes."""
         return int(lib.gndc_field_bytes(self.handle))
 
-    def points(self, x: ArrayLike, y: ArrayLike, t: ArrayLike, *, n_threads: int = 0) -> NDArray[np.float32]:
+    def points(
+        self, x: ArrayLike, y: ArrayLike, t: ArrayLike, *, fast: bool = False, n_threads: int = 0
+    ) -> NDArray[np.float32]:
         """Evaluate the network.
 
         Parameters
         ----------
         x, y, t
             Normalised coordinates in [0, 1], broadcast against each other to (N,).
+        fast
+            Hidden layers in 16-bit fixed point where the processor has the instructions.
 
         Returns
         -------
@@ -81,7 +85,8 @@ class NativeField:
         arrays = [np.ascontiguousarray(a, np.float32).ravel() for a in np.broadcast_arrays(x, y, t)]
         out = np.empty((arrays[0].size, self.layout.n_outputs), np.float32)
         c_arrays = [pointer("float", a) for a in arrays]
-        status = lib.gndc_field_points(self.handle, len(out), *c_arrays, n_threads, pointer("float", out))
+        precision = lib.GNDC_PRECISION_FAST if fast else lib.GNDC_PRECISION_FLOAT32
+        status = lib.gndc_field_points(self.handle, len(out), *c_arrays, precision, n_threads, pointer("float", out))
         check(status, message_buffer())
         return out
 

@@ -49,10 +49,23 @@ const Kernels &kernels() {
     return *set;
 }
 
+FixedHidden fixed_hidden() {
+#ifdef GNDC_X86
+    if (&kernels() == &kKernelsAvx512 && __builtin_cpu_supports("avx512vnni")) {
+        return kFixedHiddenAvx512Vnni;
+    }
+#endif
+    return nullptr;
+}
+
 }  // namespace gndc
 
 extern "C" const char *gndc_isa(void) {
     return gndc::kernels().name;
+}
+
+extern "C" int gndc_has_fast(void) {
+    return gndc::fixed_hidden() ? 1 : 0;
 }
 
 extern "C" int gndc_set_isa(const char *name) {

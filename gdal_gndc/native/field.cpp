@@ -148,7 +148,7 @@ int make_field(const gndc_config &config, const gndc_tensor *tensors, int n_tens
                                  layout.n_outputs_padded * layout.hidden;
     const int64_t spatial_floats = pad16(layout.spatial.count), temporal_floats = pad16(layout.temporal.count);
     // one vector of slack behind each table: kernels load whole vectors
-    const int64_t floats = spatial_floats + temporal_floats + packed_count + 64;
+    const int64_t floats = spatial_floats + temporal_floats + packed_count + 64 + fixed_floats(layout);
     out.reset(new gndc_field{});
     out->storage = allocate(floats);
     out->bytes = floats * 4;
@@ -173,6 +173,7 @@ int make_field(const gndc_config &config, const gndc_tensor *tensors, int n_tens
     }
     pack(flat, layout.n_outputs_padded, layout.n_outputs, layout.hidden, packed, view.layers[view.n_matrices - 1]);
     view.width = hidden;
+    quantise_hidden(view, packed + 64);
     out->view = view;
     return GNDC_OK;
 }
@@ -203,12 +204,12 @@ extern "C" int64_t gndc_field_bytes(const gndc_field *field) {
 }
 
 extern "C" int gndc_field_points(const gndc_field *field, int64_t n, const float *x, const float *y, const float *t,
-                                 int n_threads, float *out) {
+                                 int precision, int n_threads, float *out) {
     using namespace gndc;
     try {
         const FieldView &view = field->view;
         const int64_t n_out = view.layout.n_outputs, stride = view.layout.n_outputs_padded;
-        Workers workers(view, nullptr, threads_for(n_threads, (n + kTile - 1) / kTile));
+        Workers workers(view, nullptr, threads_for(n_threads, (n + kTile - 1) / kTile), precision);
         parallel_for(n, kTile * 8, workers.count(), [&](int worker, int64_t begin, int64_t end) {
             Scratch &s = workers.scratch(worker);
             for (int64_t i = begin; i < end; i += s.tile) {

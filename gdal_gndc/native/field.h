@@ -2,7 +2,7 @@
 #ifndef GNDC_FIELD_H
 #define GNDC_FIELD_H
 
-#include "layout.h"
+#include "fixed.h"
 
 namespace gndc {
 
@@ -19,6 +19,7 @@ struct FieldView {
     int n_matrices;                // n_layers + 1
     Layer layers[kMaxLayers + 1];  // the first reads n_inputs_padded inputs
     int64_t width;                 // widest padded activation
+    FixedLayer fixed[kMaxLayers];  // the hidden layers, from 1, once more
 };
 
 }  // namespace gndc

@@ -94,9 +94,17 @@ gndc_field *gndc_field_new(const gndc_config *config, const gndc_tensor *tensors
 void gndc_field_free(gndc_field *field);
 int64_t gndc_field_bytes(const gndc_field *field);
 
-/* Raw network outputs (before denormalisation) at normalised coordinates in [0, 1]; out is (n, n_outputs). */
-int gndc_field_points(const gndc_field *field, int64_t n, const float *x, const float *y, const float *t, int n_threads,
-                      float *out);
+/* How the hidden layers are evaluated. GNDC_PRECISION_FAST: in 16-bit fixed point with a scale for every sample and
+ * neuron, which errs by some 1e-4 of a band's range, where gndc_has_fast() says that the instruction set in use has what
+ * it takes (AVX512-VNNI with "avx512"), else in float32. Samples keep the guarantees above: the same bits in every grid
+ * of consecutive pixels and on any number of threads. */
+typedef enum { GNDC_PRECISION_FLOAT32 = 0, GNDC_PRECISION_FAST = 1 } gndc_precision;
+int gndc_has_fast(void);
+
+/* Raw network outputs (before denormalisation) at normalised coordinates in [0, 1]; out is (n, n_outputs). precision: a
+ * gndc_precision. */
+int gndc_field_points(const gndc_field *field, int64_t n, const float *x, const float *y, const float *t,
+                      int precision, int n_threads, float *out);
 
 /* ---- where a cube's samples come from (DECODING.md 8 and 11) --------------------------------------------------- */
 
@@ -169,6 +177,7 @@ typedef struct {
     float *out;
     int64_t row_stride, col_stride, band_stride; /* in floats */
     float *weights; /* (n_rows, n_cols) when gndc_blends(), else NULL */
+    int32_t precision; /* gndc_precision */
 } gndc_grid;
 
 /* Pixel coordinates of n samples that divide [offset, offset + size) evenly: their centres. A window read at its own
@@ -212,6 +221,7 @@ typedef struct {
     const int32_t *bands;
     float *out;     /* (n_points, n_times, n_bands) */
     float *weights; /* (n_points, n_times) when gndc_blends(), else NULL */
+    int32_t precision; /* gndc_precision */
 } gndc_series;
 
 void gndc_series_begin(const gndc_series *series, float fill);

@@ -165,19 +165,47 @@ class GridPlanner {
     }
 
     void find_crossings(int n_levels) {
-        m_begin.assign(1, 0);
-        for (int64_t c = 0; c < plan.n_cols; ++c) {
-            for (int l = 0; l < n_levels && c % kAnchor != 0; ++l) {
-                const LevelColumns &columns = plan.columns[l];
-                if (columns.merged && columns.cell[c] != columns.cell[c - 1]) {
-                    m_crossings.push_back({l, static_cast<int32_t>(columns.cell[c] - columns.first),
-                                           columns.fraction[c]});
+        m_steps_begin.assign(1, 0);
+        plan.slots = 1;
+        std::vector<int32_t> slots(static_cast<size_t>(kAnchor) * static_cast<size_t>(n_levels));
+        for (int64_t from = 0; from < plan.n_cols; from += kAnchor) {
+            const int64_t to = std::min(from + kAnchor, plan.n_cols);
+            int32_t used = 1;
+            std::fill(slots.begin(), slots.end(), 0);
+            for (int64_t c = from; c < to; ++c) {
+                const int32_t column = static_cast<int32_t>(c - from);
+                float advance = c > from ? 1.0f : 0.0f;
+                const size_t steps = m_steps.size();
+                for (int l = 0; l < n_levels && c > from; ++l) {
+                    const LevelColumns &columns = plan.columns[l];
+                    if (columns.merged && columns.cell[c] != columns.cell[c - 1]) {
+                        slots[static_cast<size_t>(l * kAnchor + column)] = used;
+                        m_steps.push_back({advance, columns.fraction[c], columns.step, used++, column});
+                        advance = 0.0f;
+                    }
+                }
+                if (m_steps.size() == steps) {
+                    m_steps.push_back({advance, 0.0f, 0.0f, 0, column});
                 }
             }
-            m_begin.push_back(static_cast<int64_t>(m_crossings.size()));
+            for (int l = 0; l < n_levels; ++l) {
+                const LevelColumns &columns = plan.columns[l];
+                m_starts.push_back({static_cast<int32_t>((columns.cell[from] - columns.first) * features(l)),
+                                    columns.fraction[from], static_cast<int32_t>(m_bends.size())});
+                for (int64_t c = from; c < to; ++c) {
+                    if (const int32_t slot = slots[static_cast<size_t>(l * kAnchor + (c - from))]) {
+                        m_bends.push_back({static_cast<int32_t>(columns.cell[c] - columns.first), slot});
+                    }
+                }
+            }
+            m_steps_begin.push_back(static_cast<int32_t>(m_steps.size()));
+            plan.slots = std::max<int64_t>(plan.slots, used);
         }
-        plan.crossings = m_crossings.data();
-        plan.crossings_begin = m_begin.data();
+        m_starts.push_back({0, 0.0f, static_cast<int32_t>(m_bends.size())});
+        plan.starts = m_starts.data();
+        plan.bends = m_bends.data();
+        plan.steps = m_steps.data();
+        plan.steps_begin = m_steps_begin.data();
     }
 
     void pack_direct(int n_levels) {
@@ -198,8 +226,10 @@ class GridPlanner {
     std::vector<double> m_x;
     std::vector<int64_t> m_cells;
     std::vector<float> m_fractions;
-    std::vector<Crossing> m_crossings;
-    std::vector<int64_t> m_begin;
+    std::vector<Bend> m_bends;
+    std::vector<Step> m_steps;
+    std::vector<Start> m_starts;
+    std::vector<int32_t> m_steps_begin;
     std::vector<float> m_direct;
 };
 
@@ -236,7 +266,7 @@ void add(const gndc_grid &grid, const gndc_chunk &chunk, float t, double time_we
     };
 
     if (!separable(chunk)) {
-        Workers workers(field, nullptr, threads);
+        Workers workers(field, nullptr, threads, grid.precision);
         parallel_for(ny, grain, threads, [&](int worker, int64_t begin, int64_t end) {
             Scratch &s = workers.scratch(worker);
             Context c = context();
@@ -257,7 +287,7 @@ void add(const gndc_grid &grid, const gndc_chunk &chunk, float t, double time_we
         return;
     }
     const GridPlanner planner(field, writer.cols, chunk.stored[5] - chunk.stored[4], writer.rows.normalised, t);
-    Workers workers(field, &planner.plan, threads);
+    Workers workers(field, &planner.plan, threads, grid.precision);
     parallel_for(ny, grain, threads, [&](int worker, int64_t begin, int64_t end) {
         Context c = context();
         kernels().grid_rows(field, planner.plan, begin, end, workers.scratch(worker), sink, &c);

@@ -23,11 +23,27 @@ struct LevelColumns {
     int64_t row_offset;     // where the level's row of vertices lies in the scratch rows
 };
 
-// A merged level enters a new cell at a column.
-struct Crossing {
-    int32_t level;
+// A merged level at the anchor of a tile.
+struct Start {
+    int32_t left;    // where the vertex left of the column lies in the level's row, in floats
+    float fraction;  // of the column within its cell
+    int32_t bends;   // first of the level's bends in the tile; those of the next level follow
+};
+
+// A merged level enters a new cell.
+struct Bend {
     int32_t vertex;  // first vertex of the new cell, from LevelColumns::first
-    float fraction;  // of the column within it
+    int32_t slot;    // of what that changes
+};
+
+// From column to column of a merged row, and through the crossings of each. Sums advance by `advance` slopes; then the
+// change of a slot, of which slot 0 is none, adds `fraction` times to the sums and `rate` times to the slopes.
+struct Step {
+    float advance;   // 1 for the first step of a column, else 0
+    float fraction;  // of the column within the new cell
+    float rate;      // cells a column
+    int32_t slot;
+    int32_t column;  // from the anchor
 };
 
 struct GridPlan {
@@ -37,8 +53,12 @@ struct GridPlan {
     float t;
     LevelColumns columns[2 * kMaxLevels];  // spatial levels, then temporal ones
     bool merging;
-    const Crossing *crossings;       // by column
-    const int64_t *crossings_begin;  // (n_cols + 1): those of column c are [begin[c], begin[c + 1])
+    // of each tile of kAnchor columns: starts and bends by level, steps by column
+    const Start *starts;  // (tiles * levels + 1)
+    const Bend *bends;
+    const Step *steps;
+    const int32_t *steps_begin;  // (tiles + 1)
+    int64_t slots;               // of the tile that has most
     const float *direct_weights;     // first layer's rows of the inputs that are not merged, (direct_inputs, n)
     int64_t direct_inputs;
 };
@@ -49,8 +69,12 @@ struct Scratch {
     float *features;  // (tile, n_inputs_padded)
     float *hidden[2]; // (tile, width)
     float *raw;       // (tile, n_outputs_padded)
+    int16_t *fixed;   // (tile, fixed_inputs(width)): activations in fixed point
+    float *units;     // (tile): theirs
+    FixedHidden fixed_hidden;  // what evaluates the hidden layers, null for float32
     float *partial;   // (tile, width): first layer of the spatial branch, for series
     float *rows;      // interpolated rows of vertices of the shared levels
+    float *changes;   // (slots, 64) of the crossings of a tile; slot 0 stays 0
     float *bends;     // second differences of those rows, of the merged levels
     float *folded[2]; // the temporal levels' rows iy and iy + 1 at the grid's time
     int64_t folded_row[kMaxLevels];

@@ -15,9 +15,11 @@ namespace gndc {
 class Workers {
   public:
     // plan: of the grid that will be read, or null
-    Workers(const FieldView &view, const GridPlan *plan, int count) {
+    // precision: a gndc_precision
+    Workers(const FieldView &view, const GridPlan *plan, int count, int precision) {
         const int64_t out = view.layout.n_outputs_padded;
         const int tile = tile_of(view);
+        const FixedHidden fixed = precision == GNDC_PRECISION_FAST && view.n_matrices > 2 ? fixed_hidden() : nullptr;
         int64_t rows = 0;
         if (plan) {
             const int levels = view.layout.spatial.n_levels + view.layout.temporal.n_levels;
@@ -29,7 +31,7 @@ class Workers {
                 }
             }
         }
-        const int64_t sizes[9] = {round(tile * view.layout.n_inputs_padded),
+        const int64_t sizes[12] = {round(tile * view.layout.n_inputs_padded),
                                   round(tile * view.width),
                                   round(tile * view.width),
                                   round(tile * out),
@@ -37,7 +39,10 @@ class Workers {
                                   rows,
                                   rows,
                                   rows,
-                                  plan && plan->merging ? rows : 0};
+                                  plan && plan->merging ? rows : 0,
+                                  fixed ? round(tile * fixed_inputs(view.width) / 2) : 0,
+                                  fixed ? round(tile) : 0,
+                                  plan && plan->merging ? round(plan->slots * 64) : 0};
         int64_t total = 64;
         for (const int64_t size : sizes) {
             total += size;
@@ -51,8 +56,8 @@ class Workers {
             }
             // unused samples of a tile are evaluated too: no garbage in them
             std::memset(p, 0, static_cast<size_t>(total) * 4);
-            float *parts[9];
-            for (int i = 0; i < 9; ++i) {
+            float *parts[12];
+            for (int i = 0; i < 12; ++i) {
                 parts[i] = p;
                 p += sizes[i];
             }
@@ -66,6 +71,10 @@ class Workers {
             s.folded[0] = parts[6];
             s.folded[1] = parts[7];
             s.bends = parts[8];
+            s.fixed = reinterpret_cast<int16_t *>(parts[9]);
+            s.units = parts[10];
+            s.changes = parts[11];
+            s.fixed_hidden = fixed;
         }
     }
 

@@ -100,7 +100,7 @@ void add(const gndc_series &series, const gndc_chunk &chunk, const float *t, con
         static_cast<int64_t>(times.size()) * (field.layout.decoder_count + 16 * field.layout.n_inputs);
     const int64_t grain = std::max<int64_t>(1, std::min<int64_t>(kTile, (1 << 21) / point_cost + 1));
     const int threads = n * point_cost < (1 << 21) ? 1 : threads_for(n_threads, (n + grain - 1) / grain);
-    Workers workers(field, nullptr, threads);
+    Workers workers(field, nullptr, threads, series.precision);
     parallel_for(n, grain, threads, [&](int worker, int64_t begin, int64_t end) {
         Context context{&call, begin, std::vector<float>(static_cast<size_t>(series.n_bands))};
         kernels().series(field, end - begin, x.data() + begin, y.data() + begin, static_cast<int64_t>(times.size()),

@@ -170,5 +170,13 @@ def test_times_outside_clamped(osgeo: Gdal, tmp_path: Path) -> None:
         "2020-12-28T10:30:30Z",
         "YES",
     )
-    done = osgeo.run("gdalinfo", f"GNDC:{CUBE}:t=0", "-oo", "PRECISION=FAST")
-    assert "expected one of FLOAT32" in done.stderr
+
+
+def test_precision(osgeo: Gdal, tmp_path: Path) -> None:
+    name = f"GNDC:{CUBE}:t=2"
+    jobs = [{"name": name, "options": {"PRECISION": precision}} for precision in ("FAST", "FLOAT32")]
+    for precision, got in zip(("fast", "float32"), osgeo.reads(jobs, tmp_path), strict=True):
+        with gdal_gndc.open(CUBE, precision=precision) as dataset:
+            np.testing.assert_array_equal(np.moveaxis(got, 0, -1), dataset.read(2))
+    done = osgeo.run("gdalinfo", name, "-oo", "PRECISION=HALF")
+    assert "expected one of FLOAT32, FAST" in done.stderr

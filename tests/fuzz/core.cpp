@@ -149,7 +149,7 @@ void evaluate(FuzzedDataProvider &data, const gndc_field *field, const gndc_conf
     const int64_t n_bands = static_cast<int64_t>(bands.size());
     std::vector<float> out(static_cast<size_t>(n_rows * n_cols * n_bands)), weights(static_cast<size_t>(n_rows * n_cols));
     const gndc_grid grid = {n_rows, n_cols, n_bands, rows.data(), cols.data(), bands.data(), out.data(), n_cols * n_bands,
-                            n_bands, 1, blends ? weights.data() : nullptr};
+                            n_bands, 1, blends ? weights.data() : nullptr, GNDC_PRECISION_FAST};
     const float t = data.ConsumeFloatingPointInRange<float>(0.0f, 1.0f);
     char message[GNDC_MESSAGE] = {};
     gndc_grid_begin(&grid, NAN);
@@ -161,7 +161,7 @@ void evaluate(FuzzedDataProvider &data, const gndc_field *field, const gndc_conf
     const int64_t n_points = std::min(n_rows, n_cols);
     std::vector<float> series_out(static_cast<size_t>(n_points * 3 * n_bands)), series_weights(static_cast<size_t>(n_points * 3));
     const gndc_series series = {n_points, 3, n_bands, rows.data(), cols.data(), bands.data(), series_out.data(),
-                                blends ? series_weights.data() : nullptr};
+                                blends ? series_weights.data() : nullptr, GNDC_PRECISION_FLOAT32};
     const float times[3] = {0.0f, t, 1.0f};
     const double time_weights[3] = {1.0, data.ConsumeBool() ? 0.5 : 0.0, 1.0};
     const uint8_t *const masks[3] = {mask.data(), nullptr, mask.data()};

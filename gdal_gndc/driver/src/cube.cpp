@@ -181,6 +181,7 @@ void Cube::ReadGrid(const Moment &moment, const std::vector<double> &rows, const
     grid.col_stride = target.m_colStride;
     grid.band_stride = target.m_bandStride;
     grid.weights = weights.empty() ? nullptr : weights.data();
+    grid.precision = reading.m_precision;
 
     gndc_grid_begin(&grid, Fill());
     char message[GNDC_MESSAGE] = {};
@@ -215,6 +216,7 @@ void Cube::ReadSeries(double row, double col, const std::vector<Moment> &moments
     series.bands = bands.data();
     series.out = out;
     series.weights = weights.empty() ? nullptr : weights.data();
+    series.precision = reading.m_precision;
 
     // which moments every chunk at this place answers
     std::vector<std::vector<size_t>> answers(static_cast<size_t>(core.n_chunks));

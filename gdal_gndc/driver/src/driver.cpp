@@ -33,8 +33,8 @@ constexpr const char *OPEN_OPTIONS =
     "<Value>BILINEAR</Value></Option>"
     "<Option name='EXTRAPOLATE' type='string-select' description='What a time of T outside the cube is: an error, or the "
     "nearest end' default='ERROR'><Value>ERROR</Value><Value>CLAMP</Value></Option>"
-    "<Option name='PRECISION' type='string-select' description='Of the evaluation' default='FLOAT32'>"
-    "<Value>FLOAT32</Value></Option>"
+    "<Option name='PRECISION' type='string-select' description='Of the evaluation; FAST is 16-bit fixed point, where the "
+    "processor has AVX512-VNNI' default='FLOAT32'><Value>FLOAT32</Value><Value>FAST</Value></Option>"
     "<Option name='NUM_THREADS' type='string' description='Threads of an evaluation, or ALL_CPUS' default='ALL_CPUS'/>"
     "</OpenOptionList>";
 

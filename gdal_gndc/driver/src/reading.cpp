@@ -60,8 +60,10 @@ Reading ReadingOf(const char *const *options)
                                                {"BILINEAR", Resampling::BILINEAR}},
                                               Resampling::NEAREST);
     reading.m_clamp = Choice<bool>(options, "EXTRAPOLATE", {{"ERROR", false}, {"CLAMP", true}}, false);
-    // the core has one precision so far; a script that asks for another is told
-    Choice<bool>(options, "PRECISION", {{"FLOAT32", true}}, true);
+    reading.m_precision = Choice<gndc_precision>(
+        options, "PRECISION", {{"FLOAT32", GNDC_PRECISION_FLOAT32}, {"FAST", GNDC_PRECISION_FAST}}, GNDC_PRECISION_FLOAT32);
+    if (reading.m_precision == GNDC_PRECISION_FAST && !gndc_has_fast())
+        CPLDebug("GNDC", "PRECISION=FAST: in float32, for lack of AVX512-VNNI");
     return reading;
 }
 

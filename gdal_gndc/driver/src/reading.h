@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "gndc_core.h"
+
 namespace gndc_driver
 {
 
@@ -26,6 +28,7 @@ struct Reading
     MaskMode m_mask{MaskMode::NODATA};
     Resampling m_resampling{Resampling::NEAREST};
     bool m_clamp{};  // a time outside the cube is the nearest end of it
+    gndc_precision m_precision{GNDC_PRECISION_FLOAT32};
 };
 
 /** The reading that open options ask for: NUM_THREADS, MASK, RESAMPLING, EXTRAPOLATE, PRECISION. Throws Failure. */
