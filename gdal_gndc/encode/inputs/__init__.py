@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gdal_gndc.encode.inputs.find import Paths, find_files, kind_of
+from gdal_gndc.encode.inputs.find import Paths, find_files, is_catalog, kind_of
 from gdal_gndc.encode.inputs.grid import Alignment, Box, Extent, Grid
 from gdal_gndc.encode.inputs.masks import masked_by, masked_by_band
 from gdal_gndc.encode.inputs.merge import Merge, check_merge
@@ -57,21 +57,24 @@ def open_source(
     ----------
     inputs
         Files, directories, patterns, text lists, URLs: see `gdal_gndc.encode.inputs.find.find_files`. All are rasters
-        that rasterio opens; or netCDF, Zarr or GRIB; or one STAC ItemCollection (``.json``). Or an xarray Dataset or
-        DataArray, which stays lazy if it is.
+        that rasterio opens; or netCDF, Zarr or GRIB; or one STAC ItemCollection (``.json``); or one catalog
+        (``.parquet``, or a folder of such), whose rasters are mosaicked to one grid. Or an xarray Dataset or DataArray,
+        which stays lazy if it is, or a `gdal_gndc.catalog.GeoCatalog`.
     date_regex
         Finds the date in a file's name: groups ``year``, ``month``, ``day``, or one group in ISO 8601. By default
         dates come from the usual patterns in names, else from the tags.
     merge
         Makes one of several rasters of one date, sample by sample: ``first`` or ``last`` valid one in the order given,
-        ``mean``, ``median``, ``min``, ``max``. Without it two files of one date are an error.
+        ``mean``, ``median``, ``min``, ``max``. Without it two files of one date are an error, but those of a catalog
+        are merged by ``first``.
     group_by
         What rasters are merged: those of one ``time``, or of one ``day`` (UTC), which then has the time of its first.
     skip_bad
         Leave files out that cannot be read or have no date, instead of an error; they are told in the report. All
         pixels are read once more to find out.
     align
-        Warp all to one grid: that of the first file, or as the following say, which imply it.
+        Warp all to one grid: that of the first file, or as the following say, which imply it. Files of a catalog are
+        warped to the union of all of them, where nothing else is said.
     crs, resolution, bounds
         Of that grid: anything rasterio reads; size of a pixel; (left, bottom, right, top), ``first`` or ``union``.
     resampling
@@ -114,7 +117,8 @@ def open_source(
         if masking is not None:
             source = masked_by_band(source, masking, rule)
         else:
-            layer = replace(given, merge=merge or "first").open(mask, grid=source.grid if alignment else None)
+            grid = source.grid if alignment or is_catalog(mask) else None
+            layer = replace(given, merge=merge or "first").open(mask, grid=grid)
             source = masked_by(source, layer, rule, skip_bad=skip_bad)
     elif mask_values is not None or mask_bits is not None or mask_preset is not None:
         raise EncodeError("mask values, bits or a preset without a mask: expected mask too")
@@ -143,6 +147,10 @@ class _Given:
         """Open inputs, warped to a grid if one is given."""
         if isinstance(inputs, Source):
             return inputs
+        if type(inputs).__module__.startswith("gdal_gndc.catalog."):
+            if variables is not None or assets is not None:
+                raise EncodeError("variables and assets are for other inputs than a catalog of rasters")
+            return self._catalog(inputs, grid)
         if type(inputs).__module__.startswith("xarray."):
             from gdal_gndc.encode.inputs.arrays import open_object
 
@@ -168,7 +176,9 @@ class _Given:
         if assets is not None:
             raise EncodeError(f"{paths[0]}: assets are for STAC")
         if "catalog" in kinds:
-            raise EncodeError(f"{paths[0]}: a catalog is no input yet; name its files in a text list")
+            if len(paths) > 1:
+                raise EncodeError(f"{paths[1]}: expected a single catalog")
+            return self._catalog(paths[0], grid)
         return open_rasters(
             paths,
             date_regex=self.date_regex,
@@ -176,6 +186,18 @@ class _Given:
             group_by=self.group_by,
             skip_bad=self.skip_bad,
             alignment=alignment,
+            grid=grid,
+        )
+
+    def _catalog(self, catalog: Any, grid: Grid | None) -> Source:
+        from gdal_gndc.encode.inputs.catalogs import open_catalog
+
+        return open_catalog(
+            catalog,
+            merge=self.merge,
+            group_by=self.group_by,
+            skip_bad=self.skip_bad,
+            alignment=self.alignment,
             grid=grid,
         )
 

@@ -54,6 +54,15 @@ def kind_of(name: str) -> Kind:
     return "raster"
 
 
+def is_catalog(inputs: object) -> bool:
+    """Tell whether inputs are a catalog: a file, a directory of its parts, or an object."""
+    if isinstance(inputs, list | tuple) and len(inputs) == 1:
+        return is_catalog(inputs[0])
+    if isinstance(inputs, str | os.PathLike):
+        return kind_of(os.fspath(inputs)) == "catalog"
+    return type(inputs).__module__.startswith("gdal_gndc.catalog.")
+
+
 def _expand(text: str) -> Iterable[str]:
     if _REMOTE.match(text):
         return _expand_remote(text)

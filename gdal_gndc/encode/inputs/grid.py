@@ -13,8 +13,11 @@ from gdal_gndc.errors import EncodeError
 Transform = tuple[float, float, float, float, float, float]
 Box = tuple[float, float, float, float]
 Extent = Literal["first", "union"]
+# Rows and columns, half-open.
+Reach = tuple[tuple[int, int], tuple[int, int]]
 RESAMPLING = ("nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average", "mode", "max", "min", "med", "rms")
 _TOLERANCE = 1e-3  # of a pixel
+_KERNEL = 4  # pixels, of either grid, that a resampled one may take from beyond an edge
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,42 @@ class Grid:
         cells = [~self.affine @ place for place in zip(xs, ys, strict=True)]
         (ax, ay), (bx, by) = ((cell[0] - cells[0][0], cell[1] - cells[0][1]) for cell in cells[1:])
         return round(math.sqrt(abs(ax * by - ay * bx)), 6)
+
+    def shift_of(self, other: Grid) -> tuple[int, int] | None:
+        """Return the row and column where another grid begins, if its pixels are those of this one; else None."""
+        a, b = self.transform, other.transform
+        if a is None or b is None or (self.crs != other.crs and _crs(self.crs) != _crs(other.crs)):
+            return None
+        size = max(abs(a[0]), abs(a[1]), abs(a[3]), abs(a[4]))
+        # pixel sizes that differ a little must not add up to a shift over the other grid
+        room = _TOLERANCE * size / max(other.height, other.width)
+        if any(abs(a[n] - b[n]) > room for n in (0, 1, 3, 4)):
+            return None
+        col, row = ~self.affine @ (b[2], b[5])
+        if max(abs(col - round(col)), abs(row - round(row))) > _TOLERANCE:
+            return None
+        return round(row), round(col)
+
+    def reach_of(self, other: Grid) -> Reach | None:
+        """Return rows and columns that hold all of another grid, with room for resampling; None where not known."""
+        from rasterio.errors import RasterioError
+        from rasterio.warp import transform_bounds
+
+        try:
+            box = other.bounds
+            if self.crs != other.crs:
+                box = transform_bounds(_crs(other.crs), _crs(self.crs), *box)
+            margin = _KERNEL * (1 + self.cells_per_pixel(other))
+        except (RasterioError, EncodeError, ValueError):
+            return None
+        # across the antimeridian left is beyond right
+        if not all(map(math.isfinite, (*box, margin))) or box[0] > box[2]:
+            return None
+        cells = [~self.affine @ (x, y) for x in box[::2] for y in box[1::2]]
+        cols, rows = (
+            (math.floor(min(ends) - margin), math.ceil(max(ends) + margin)) for ends in zip(*cells, strict=True)
+        )
+        return rows, cols
 
     def difference(self, other: Grid) -> tuple[str, object, object] | None:
         """Return what differs first from another grid, here and there; None for one and the same grid."""

@@ -6,20 +6,19 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gdal_gndc.encode.inputs.dates import DateFinder
 from gdal_gndc.encode.inputs.find import Paths, find_files
-from gdal_gndc.encode.inputs.grid import Alignment, Grid
+from gdal_gndc.encode.inputs.grid import Alignment, Grid, Reach
 from gdal_gndc.encode.inputs.look import Look
 from gdal_gndc.encode.inputs.merge import Merge, check_merge, merged
 from gdal_gndc.encode.inputs.rule import MaskRule
 from gdal_gndc.encode.inputs.source import Range, Source
-from gdal_gndc.errors import EncodeError, FileFormatError
-from gdal_gndc.raster_handles import dataset
+from gdal_gndc.encode.inputs.stored import Stored, read_stored
+from gdal_gndc.errors import EncodeError
 from gdal_gndc.times import format_time
 
 _log = logging.getLogger(__name__)
@@ -27,10 +26,23 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Scene:
-    """Files of one grid and time, whose bands together are those of the cube: most often a single file."""
+    """Files of one grid and time, whose bands together are those of the cube: most often a single file.
+
+    Attributes
+    ----------
+    reach
+        Rows and columns of the cube beyond which they have no data, as far as is known without reading.
+    """
 
     time: datetime
     files: tuple[str, ...]
+    reach: Reach | None = None
+
+    def meets(self, rows: Range, cols: Range) -> bool:
+        """Tell whether there can be data in a window."""
+        return self.reach is None or all(
+            low < stop and start < high for (low, high), (start, stop) in zip(self.reach, (rows, cols), strict=True)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,22 +81,31 @@ class RasterStack(Source):
         return tuple(file for scenes in self.frames for scene in scenes for file in scene.files)
 
     def read_frame(self, k: int, rows: Range, cols: Range) -> NDArray[np.float32]:
-        return merged((self._read_scene(scene, rows, cols) for scene in self.frames[k]), self.merge)
+        scenes = [scene for scene in self.frames[k] if scene.meets(rows, cols)]
+        if not scenes:
+            return np.full((rows[1] - rows[0], cols[1] - cols[0], len(self.bands)), np.nan, np.float32)
+        return merged((self._read_scene(scene, rows, cols) for scene in scenes), self.merge)
 
     def read_codes(self, k: int, band: int, rows: Range, cols: Range) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """As `Source.read_codes`, exact for integers of any size; of several scenes the first that knows."""
+        """As `Source.read_codes`, exact for integers of any size; of several scenes the first that knows.
+
+        A nodata of 0 is the code of a quality band that has nothing to report, where no scene tells more.
+        """
         shape = rows[1] - rows[0], cols[1] - cols[0]
-        codes, known = np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
+        codes, known, inside = np.zeros(shape, np.int64), np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
         (file, index), nodata = self.place(band), self.nodata[band]
         for scene in self.frames[k]:
+            if not scene.meets(rows, cols):
+                continue
             stored, valid = self._read_stored(scene.files[file], (index,), rows, cols, codes=True)
             here = valid[0] & np.isfinite(stored[0])
+            inside |= here
             if nodata is not None:
                 here &= stored[0] != np.asarray(nodata).astype(stored.dtype)
             take = here & ~known
             codes[take] = np.rint(stored[0][take]).astype(np.int64)
             known |= here
-        return codes, known
+        return codes, inside if nodata == 0 else known
 
     def select(self, bands: tuple[int, ...]) -> RasterStack:
         """As `Source.select`; bands that are left out are not read. The order must be that of the stack."""
@@ -127,56 +148,8 @@ class RasterStack(Source):
 
     def _read_stored(
         self, path: str, indexes: tuple[int, ...], rows: Range, cols: Range, *, codes: bool = False
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Bands of a file as stored, (B, H, W), and where its mask, if it has one beside nodata, lets them count.
-
-        Codes are not mixed by resampling.
-        """
-        from rasterio.errors import RasterioError
-        from rasterio.windows import Window
-
-        window = Window(cols[0], rows[0], cols[1] - cols[0], rows[1] - rows[0])
-        try:
-            source = dataset(path)
-            plain = _all_valid(source, indexes)
-            if self.resampling is None:
-                stored = source.read(indexes, window=window)
-                if plain or source.nodata is not None:
-                    return stored, np.ones(stored.shape, np.bool_)
-                return stored, source.read_masks(indexes, window=window) > 0
-            return self._warp(source, indexes, window, plain, "nearest" if codes else self.resampling)
-        except (RasterioError, FileFormatError) as error:
-            raise EncodeError(f"{path}: cannot be read: {getattr(error, 'problem', error)}") from error
-
-    def _warp(
-        self, source: Any, indexes: tuple[int, ...], window: Any, plain: bool, resampling: str
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        from rasterio.enums import Resampling
-        from rasterio.vrt import WarpedVRT
-
-        # Left to itself the warper would take scale and approximation from each window, and a chunk, which is read with
-        # other windows than a whole frame, would be held against other values.
-        scale = str(self.grid.cells_per_pixel(Grid.of(source)))
-        with WarpedVRT(
-            source,
-            crs=self.crs,
-            transform=self.grid.affine,
-            width=self.width,
-            height=self.height,
-            resampling=Resampling[resampling],
-            tolerance=1e-6,
-            XSCALE=scale,
-            YSCALE=scale,
-            add_alpha=plain and source.nodata is None,
-        ) as view:
-            stored = view.read(indexes, window=window)
-            if source.nodata is not None:
-                valid = np.ones(stored.shape, np.bool_)
-            elif plain:
-                valid = np.broadcast_to(view.read(view.count, window=window) > 0, stored.shape)
-            else:
-                valid = np.broadcast_to(view.dataset_mask(window=window) > 0, stored.shape)
-        return stored, valid
+    ) -> Stored:
+        return read_stored(path, indexes, rows, cols, grid=self.grid, resampling=self.resampling, codes=codes)
 
 
 def open_rasters(
@@ -243,6 +216,7 @@ def stack_of(
     first: list[Look] = []
     found: list[Scene] = []
     grids: list[Grid] = []
+    own_grids: list[Grid] = []
     skipped: list[str] = []
     warps = None if alignment is None and grid is None else True
     for files, time_of in scenes:
@@ -271,12 +245,16 @@ def stack_of(
                 )
         found.append(Scene(when, tuple(files)))
         grids += [look.grid for look in looks]
+        own_grids.append(looks[0].grid)
     if not found:
         raise EncodeError(f"none of {len(skipped)} inputs can be used; the first: {skipped[0]}")
     if grid is None:
         grid = alignment.grid_for(grids, first[0].path) if alignment else grids[0]
     else:
         warps = any(other.difference(grid) for other in dict.fromkeys(grids))
+    if warps:
+        reaches = {other: grid.reach_of(other) for other in dict.fromkeys(grids)}
+        found = [replace(scene, reach=reaches[own]) for scene, own in zip(found, own_grids, strict=True)]
     frames = _frames(found, merge, group_by)
     _log.debug("%d frames from %s to %s", len(frames), frames[0][0].time, frames[-1][0].time)
     return RasterStack(
@@ -309,9 +287,3 @@ def _frames(scenes: Sequence[Scene], merge: Merge | None, group_by: str) -> list
                 "merge says how to make one of them"
             )
     return sorted((tuple(frame) for frame in frames.values()), key=lambda frame: frame[0].time)
-
-
-def _all_valid(source: Any, indexes: Sequence[int]) -> bool:
-    from rasterio.enums import MaskFlags
-
-    return all(MaskFlags.all_valid in source.mask_flag_enums[i - 1] for i in indexes)

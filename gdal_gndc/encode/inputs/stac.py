@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from gdal_gndc.encode.inputs.dates import OfTime
 from gdal_gndc.encode.inputs.grid import Alignment
 from gdal_gndc.encode.inputs.look import Look, finite
 from gdal_gndc.encode.inputs.merge import Merge
@@ -67,7 +68,7 @@ def open_stac(
             known = ", ".join(item["assets"])
             raise EncodeError(f"{path}: {item.get('id')} has no asset {absent[0]!r}, only {known}")
         files = tuple(_location(item["assets"][key]["href"], path) for key in keys)
-        scenes.append((files, _Time(_when(item, path))))
+        scenes.append((files, OfTime(_when(item, path))))
     told = [items[0]["assets"][key] for key in keys]
     return stack_of(
         scenes,
@@ -77,14 +78,6 @@ def open_stac(
         alignment=alignment,
         described=lambda n, look: _described(look, keys[n], told[n]),
     )
-
-
-class _Time:
-    def __init__(self, when: datetime) -> None:
-        self.when = when
-
-    def __call__(self, look: Look) -> datetime:
-        return self.when
 
 
 def _is_data(asset: dict[str, Any]) -> bool:
