@@ -13,6 +13,7 @@ import pyproj
 from gdal_gndc.catalog.crs import as_crs
 from gdal_gndc.catalog.options import need
 from gdal_gndc.errors import CatalogError, FileFormatError
+from gdal_gndc.remote import reason
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -61,15 +62,15 @@ def open_dataset(location: str, engine: str | None = None, **options: Any) -> xr
         # Without this it writes an index beside each file.
         options.setdefault("indexpath", "")
     source: Any = location
-    if "://" in location and engine != "zarr":
-        import fsspec
-
-        source = fsspec.open(location, "rb").open()
-        engine = engine or "h5netcdf"
     try:
+        if "://" in location and engine != "zarr":
+            import fsspec
+
+            source = fsspec.open(location, "rb").open()
+            engine = engine or "h5netcdf"
         dataset: xr.Dataset = _open(xarray, source, engine, options)
     except (OSError, ValueError, KeyError, EOFError) as error:
-        raise FileFormatError(f"xarray cannot open it: {error}", path=location) from error
+        raise FileFormatError(f"xarray cannot open it: {reason(error)}", path=location) from error
     return dataset
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import threading
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 LIMIT = 32
 # What rasterio hands to GDAL itself; other URLs are read through fsspec.
 _GDAL_SCHEMES = frozenset(("file", "ftp", "http", "https", "s3", "gs", "gcs", "az", "oss", "zip", "tar", "gzip"))
+# Seconds: GDAL alone waits for ever for a server that takes a connection and says nothing.
+PATIENCE = {"GDAL_HTTP_CONNECTTIMEOUT": "30", "GDAL_HTTP_LOW_SPEED_TIME": "60", "GDAL_HTTP_LOW_SPEED_LIMIT": "1"}
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 
@@ -78,12 +81,29 @@ def _open(location: str, options: dict[str, Any]) -> DatasetReader:
 
     # /vsicurl/http://... and GNDC:"http://..." are no URLs
     url = _URL.match(location)
-    if not url or url[1].lower().rpartition("+")[2] in _GDAL_SCHEMES:
+    if not url and not location.startswith("/vsi"):
         return rasterio.open(location, **options)
+    if not url or url[1].lower().rpartition("+")[2] in _GDAL_SCHEMES:
+        # the user's own settings win
+        with rasterio.Env(**{name: value for name, value in PATIENCE.items() if name not in os.environ}):
+            return rasterio.open(location, **options)
     import fsspec
 
     system, path = fsspec.core.url_to_fs(location)
-    return rasterio.open(path, opener=system, **options)
+    try:
+        return rasterio.open(path, opener=_own_files if system.protocol == "memory" else system, **options)
+    except rasterio.errors.RasterioError:
+        if not system.exists(path):
+            raise FileNotFoundError("no such file") from None
+        raise
+
+
+def _own_files(path: str, mode: str = "rb") -> io.BytesIO:
+    """Open a file of fsspec's memory as one of its own: fsspec gives the same object, with one position, to all that
+    open it, and rasterio crashes when it closes two of them."""
+    import fsspec
+
+    return io.BytesIO(fsspec.filesystem("memory").cat_file(path))
 
 
 def _changed(location: str) -> int:

@@ -14,6 +14,7 @@ from gdal_gndc.encode.inputs.options import GroupBy, SourceOptions
 from gdal_gndc.encode.inputs.rasters import RasterStack, open_rasters
 from gdal_gndc.encode.inputs.rule import MaskRule
 from gdal_gndc.encode.inputs.source import Source
+from gdal_gndc.encode.inputs.warped import WarpedSource
 from gdal_gndc.errors import EncodeError
 
 __all__ = [
@@ -76,7 +77,8 @@ def open_source(
         Warp all to one grid: that of the first file, or as the following say, which imply it. Files of a catalog are
         warped to the union of all of them, where nothing else is said.
     crs, resolution, bounds
-        Of that grid: anything rasterio reads; size of a pixel; (left, bottom, right, top), ``first`` or ``union``.
+        Of that grid: anything rasterio reads; size of a pixel; (left, bottom, right, top), ``first`` or ``union``. Of
+        netCDF, Zarr, GRIB and xarray objects that name no CRS, ``crs`` is theirs.
     resampling
         A method of GDAL's warper by its name in rasterio.
     variables
@@ -154,13 +156,14 @@ class _Given:
         if type(inputs).__module__.startswith("xarray."):
             from gdal_gndc.encode.inputs.arrays import open_object
 
-            return open_object(inputs, variables=variables, crs=crs)
+            source = open_object(inputs, variables=variables, crs=crs)
+            return WarpedSource.aligned(source, self.alignment, grid)
         paths = find_files(inputs)
         kinds = {kind_of(path): path for path in reversed(paths)}
         if len(kinds) > 1:
             raise EncodeError(f"inputs of several kinds: {' and '.join(kinds.values())}")
         if "array" in kinds:
-            return self._arrays(paths, variables, crs)
+            return WarpedSource.aligned(self._arrays(paths, variables, crs), self.alignment, grid)
         if variables is not None:
             raise EncodeError(f"{paths[0]}: variables are for netCDF, Zarr and GRIB")
         alignment = None if grid else self.alignment
@@ -171,7 +174,7 @@ class _Given:
                 raise EncodeError(f"{paths[1]}: expected a single STAC ItemCollection")
             return open_stac(
                 paths[0], assets=assets, merge=self.merge, group_by=self.group_by, skip_bad=self.skip_bad,
-                alignment=alignment,
+                alignment=alignment, grid=grid,
             )  # fmt: skip
         if assets is not None:
             raise EncodeError(f"{paths[0]}: assets are for STAC")
@@ -206,6 +209,4 @@ class _Given:
 
         if self.merge not in (None, "first"):
             raise EncodeError(f"{paths[0]}: merge is for rasters")
-        if self.alignment and (self.alignment.resolution is not None or self.alignment.bounds is not None):
-            raise EncodeError(f"{paths[0]}: resolution and bounds are for rasters")
         return open_arrays(paths, variables=variables, date_regex=self.date_regex, skip_bad=self.skip_bad, crs=crs)

@@ -31,13 +31,17 @@ class ArraySource(Source):
 
     Attributes
     ----------
-    dataset
-        With one variable a band, decoded, each of dimensions time, y, x in this order, north up.
+    parts
+        With one variable a band, decoded, each of dimensions time (if it has one), y, x in this order, north up.
+        Nothing puts them together or adds a dimension: that would read them.
+    places
+        Of each frame its part, and its place there.
     labels
         Name of each frame, for messages.
     """
 
-    dataset: xr.Dataset
+    parts: tuple[xr.Dataset, ...]
+    places: tuple[tuple[int, int], ...]
     labels: tuple[str, ...]
 
     @property
@@ -46,10 +50,12 @@ class ArraySource(Source):
         return self.labels
 
     def read_frame(self, k: int, rows: Range, cols: Range) -> NDArray[np.float32]:
-        t, y, x = self.dataset[next(iter(self.dataset.data_vars))].dims
-        block = self.dataset.isel({t: k, y: slice(*rows), x: slice(*cols)})
+        part, place = self.places[k]
+        whole = self.parts[part]
+        *t, y, x = whole[next(iter(whole.data_vars))].dims
+        block = whole.isel({y: slice(*rows), x: slice(*cols), **dict.fromkeys(t, place)})
         try:
-            layers = [np.asarray(block[name].values, np.float32) for name in self.dataset.data_vars]
+            layers = [np.asarray(block[name].values, np.float32) for name in whole.data_vars]
         except (OSError, RuntimeError, ValueError, KeyError) as error:
             raise EncodeError(f"{self.labels[k]}: frame {k} cannot be read: {error}") from error
         out = np.stack(layers, axis=-1)
@@ -74,8 +80,6 @@ def open_arrays(
     EncodeError
         If a file cannot be read, or the files do not make a cube.
     """
-    import xarray as xr
-
     from gdal_gndc.catalog.arrays import open_dataset
 
     parts, skipped = [], []
@@ -98,15 +102,7 @@ def open_arrays(
         names = [[band.name for band in source.bands] for source in (part, first)]
         if names[0] != names[1]:
             raise EncodeError(f"{part.labels[0]}: has the variables {names[0]}, but {names[1]} in {first.labels[0]}")
-    if len(parts) == 1:
-        return _sorted(first, first.dataset, first.times, first.labels, tuple(skipped))
-    t = str(first.dataset[first.bands[0].name].dims[0])
-    same = [part.dataset.assign_coords({name: first.dataset[name] for name in first.dataset.coords if name != t
-                                        and name in part.dataset.coords}) for part in parts]  # fmt: skip
-    whole = xr.concat(same, dim=t, data_vars="all", coords="minimal", compat="override", join="override")
-    times = tuple(time for part in parts for time in part.times)
-    labels = tuple(label for part in parts for label in part.labels)
-    return _sorted(first, whole, times, labels, tuple(skipped))
+    return _sorted(parts, tuple(skipped))
 
 
 def open_object(data: Any, *, variables: Sequence[str] | None, crs: Any) -> ArraySource:
@@ -126,7 +122,7 @@ def open_object(data: Any, *, variables: Sequence[str] | None, crs: Any) -> Arra
         source = _of_dataset(dataset, variables, "the xarray object", None, crs)
     except (GNDCError, ValueError) as error:
         raise error if isinstance(error, EncodeError) else EncodeError(str(error)) from error
-    return _sorted(source, source.dataset, source.times, source.labels, ())
+    return _sorted([source], ())
 
 
 def _as_dataset(array: xr.DataArray) -> xr.Dataset:
@@ -178,11 +174,11 @@ def _of_dataset(
         when = when if scalar is None else _utc(scalar)
         if when is None:
             raise EncodeError(f"{label}: no time coordinate, and no date in its name; give date_regex")
-        t, times = "time", (when,)
-        chosen = chosen.drop_vars("time", errors="ignore").expand_dims({t: 1})
+        t, times = None, (when,)
     else:
         times = tuple(_utc(value) for value in found.times.tz_localize(None).values)
-    chosen = chosen.drop_vars([n for n in chosen.coords if n not in (t, y, x)]).transpose(t, y, x)
+    dims = (y, x) if t is None else (t, y, x)
+    chosen = chosen.drop_vars([n for n in chosen.coords if n not in (t, y, x)]).transpose(*dims)
     a, b, c, d, e, f = found.transform
     if e > 0:
         chosen, f, e = chosen.isel({y: slice(None, None, -1)}), f + e * found.height, -e
@@ -198,27 +194,30 @@ def _of_dataset(
         crs=crs_text(rasterio.crs.CRS.from_wkt(found.crs.to_wkt())),
         transform=(a, b, c, d, e, f),
         dtype=np.result_type(*(np.dtype(kind) for kind in stored)).name,
-        dataset=chosen,
+        parts=(chosen,),
+        places=tuple((0, k) for k in range(len(times))),
         labels=(label,) * len(times),
     )
 
 
-def _sorted(
-    like: ArraySource, dataset: xr.Dataset, times: tuple[datetime, ...], labels: tuple[str, ...],
-    skipped: tuple[str, ...],
-) -> ArraySource:  # fmt: skip
-    """Put the frames in order of their times."""
-    order = sorted(range(len(times)), key=times.__getitem__)
-    for one, other in pairwise(order):
-        if times[one] == times[other]:
-            raise EncodeError(f"{labels[other]}: has the same date {format_time(times[other])} as {labels[one]}")
-    if order != list(range(len(times))):
-        dataset = dataset.isel({dataset[like.bands[0].name].dims[0]: order})
+def _sorted(sources: Sequence[ArraySource], skipped: tuple[str, ...]) -> ArraySource:
+    """Put the frames of sources of one grid in order of their times."""
+    frames = [
+        (time, (n, place), label)
+        for n, source in enumerate(sources)
+        for time, (_, place), label in zip(source.times, source.places, source.labels, strict=True)
+    ]
+    frames.sort(key=lambda frame: frame[0])
+    for one, other in pairwise(frames):
+        if one[0] == other[0]:
+            raise EncodeError(f"{other[2]}: has the same date {format_time(other[0])} as {one[2]}")
+    times, places, labels = zip(*frames, strict=True)
     return replace(
-        like,
-        dataset=dataset,
-        times=tuple(times[k] for k in order),
-        labels=tuple(labels[k] for k in order),
+        sources[0],
+        parts=tuple(source.parts[0] for source in sources),
+        times=times,
+        places=places,
+        labels=labels,
         skipped=skipped,
     )
 

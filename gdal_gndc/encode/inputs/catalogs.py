@@ -12,6 +12,7 @@ from gdal_gndc.encode.inputs.grid import Alignment, Box, Grid
 from gdal_gndc.encode.inputs.merge import Merge
 from gdal_gndc.encode.inputs.rasters import RasterStack, stack_of
 from gdal_gndc.errors import EncodeError, GNDCError
+from gdal_gndc.remote import reason
 
 if TYPE_CHECKING:
     from gdal_gndc.catalog import GeoCatalog
@@ -65,7 +66,8 @@ def open_catalog(
             rows = rows.query(box, crs=box_crs)
         rows = rows if isinstance(rows, catalogs.GeoCatalog) else rows.collect()
     except (GNDCError, OSError, ValueError) as error:
-        raise EncodeError(f"{name}: {error}") from error
+        told = str(error) if isinstance(error, GNDCError) else reason(error)
+        raise EncodeError(told if told.startswith(name) else f"{name}: {told}") from error
     if not len(rows):
         raise EncodeError(f"{name}: has no row" + ("" if box is None else f" within {box}"))
     if others := sorted(set(rows.backends) - {"raster"}):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from gdal_gndc.errors import EncodeError
+from gdal_gndc.remote import reason
 
 PathLike = str | os.PathLike[str]
 Paths = PathLike | Sequence[PathLike]
@@ -95,7 +96,7 @@ def _expand_remote(text: str) -> list[str]:
         system, pattern = fsspec.core.url_to_fs(text)
         names = sorted(system.unstrip_protocol(name) for name in system.glob(pattern))
     except (OSError, ValueError, ImportError) as error:
-        raise EncodeError(f"{text}: cannot be listed: {error}") from error
+        raise EncodeError(f"{text}: cannot be listed: {reason(error)}") from error
     if not names:
         raise EncodeError(f"{text}: no file matches")
     return names

@@ -98,6 +98,13 @@ class Grid:
         )
         return rows, cols
 
+    def window(self, rows: tuple[int, int], cols: tuple[int, int]) -> Grid:
+        """Return a part of the grid as one of its own."""
+        from affine import Affine
+
+        moved = tuple(self.affine @ Affine.translation(cols[0], rows[0]))[:6]
+        return Grid(rows[1] - rows[0], cols[1] - cols[0], self.crs, moved)
+
     def difference(self, other: Grid) -> tuple[str, object, object] | None:
         """Return what differs first from another grid, here and there; None for one and the same grid."""
         if (self.height, self.width) != (other.height, other.width):

@@ -31,3 +31,7 @@ class SelectedBands(Source):
 
     def read_frame(self, k: int, rows: Range, cols: Range) -> NDArray[np.float32]:
         return self.whole.read_frame(k, rows, cols)[..., list(self.indices)]
+
+    def read_codes(self, k: int, band: int, rows: Range, cols: Range) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """As `Source.read_codes`."""
+        return self.whole.read_codes(k, self.indices[band], rows, cols)

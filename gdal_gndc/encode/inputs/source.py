@@ -66,12 +66,15 @@ class Source(ABC):
         """
 
     def read_codes(self, k: int, band: int, rows: Range, cols: Range) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Read a window of a band as the whole numbers that are stored, and where there are any: (H, W) each."""
+        """Read a window of a band as the whole numbers that are stored, and where there are any: (H, W) each.
+
+        A nodata of 0 is the code of a quality band that has nothing to report.
+        """
         described = self.bands[band]
         values = self.read_frame(k, rows, cols)[..., band].astype(np.float64)
         known = np.isfinite(values)
-        stored = (np.where(known, values, 0.0) - described.add_offset) / described.scale_factor
-        return np.rint(stored).astype(np.int64), known
+        stored = np.where(known, (values - described.add_offset) / described.scale_factor, 0.0)
+        return np.rint(stored).astype(np.int64), known | (described.fill_value == 0)
 
     def select(self, bands: tuple[int, ...]) -> Source:
         """Return the same frames with some of the bands, by their indices from 0."""

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from gdal_gndc.encode.inputs.dates import OfTime
-from gdal_gndc.encode.inputs.grid import Alignment
+from gdal_gndc.encode.inputs.grid import Alignment, Grid
 from gdal_gndc.encode.inputs.look import Look, finite
 from gdal_gndc.encode.inputs.merge import Merge
 from gdal_gndc.encode.inputs.rasters import RasterStack, stack_of
 from gdal_gndc.errors import EncodeError, TimeError
 from gdal_gndc.format.meta import Band
+from gdal_gndc.remote import reason
 from gdal_gndc.times import parse_time
 
 _RASTER = ("image/tiff", "image/jp2", "image/vnd.stac.geotiff")
@@ -29,6 +30,7 @@ def open_stac(
     group_by: str,
     skip_bad: bool,
     alignment: Alignment | None,
+    grid: Grid | None = None,
 ) -> RasterStack:
     """Open the items of an ItemCollection (JSON), or of one Item.
 
@@ -55,7 +57,7 @@ def open_stac(
         with fsspec.open(path, "rt", encoding="utf-8") as stream:
             document = json.load(stream)
     except (OSError, ValueError) as error:
-        raise EncodeError(f"{path}: cannot be read as STAC: {error}") from error
+        raise EncodeError(f"{path}: cannot be read as STAC: {reason(error)}") from error
     items = document.get("features", [document]) if isinstance(document, dict) else []
     if not items or not all(isinstance(item.get("assets"), dict) for item in items):
         raise EncodeError(f"{path}: is no STAC ItemCollection")
@@ -76,6 +78,7 @@ def open_stac(
         group_by=group_by,
         skip_bad=skip_bad,
         alignment=alignment,
+        grid=grid,
         described=lambda n, look: _described(look, keys[n], told[n]),
     )
 

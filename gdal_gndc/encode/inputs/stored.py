@@ -59,7 +59,7 @@ def read_stored(
         shift = grid.shift_of(Grid.of(source))
         if shift is not None:
             return _shifted(source, indexes, rows, cols, shift)
-        return _warped(source, indexes, rows, cols, grid, "nearest" if codes else resampling, raw=codes)
+        return read_warped(source, indexes, rows, cols, grid, "nearest" if codes else resampling, raw=codes)
     except (RasterioError, FileFormatError) as error:
         raise EncodeError(f"{path}: cannot be read: {getattr(error, 'problem', error)}") from error
 
@@ -88,9 +88,10 @@ def _shifted(source: Any, indexes: tuple[int, ...], rows: Range, cols: Range, sh
     return stored, valid
 
 
-def _warped(
+def read_warped(
     source: Any, indexes: tuple[int, ...], rows: Range, cols: Range, grid: Grid, resampling: str, *, raw: bool
 ) -> Stored:
+    """As `read_stored`, of an open raster; with ``raw`` its nodata is a value like others."""
     from rasterio.enums import Resampling
     from rasterio.vrt import WarpedVRT
     from rasterio.windows import Window

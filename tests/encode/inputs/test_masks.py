@@ -215,3 +215,24 @@ def test_on_the_command_line(tmp_path: Path, quick_options: Any) -> None:
         assert cube.fills_gaps
     done = CliRunner().invoke(main, ["encode", *names, "--mask", "x", "--mask-bits", "1.5", "--dry-run"])
     assert done.exit_code == 2 and "whole numbers" in done.stderr
+
+
+@pytest.mark.parametrize("options", [{}, {"align": True}, {"bounds": "union"}])
+def test_a_nodata_of_zero_is_a_code_of_a_quality_layer(write_raster: Any, options: dict[str, Any]) -> None:
+    data = write_raster("a_20200101.tif", np.arange(1, 5, dtype="int16").reshape(1, 1, 4))
+    bits = np.array([[[0, 1 << 10, 512, 0]]], "uint16")
+    quality = write_raster("q_20200101.tif", bits, nodata=0)
+    source = open_source(data, mask=quality, mask_preset="qa60", **options)
+    np.testing.assert_array_equal(source.read().ravel(), np.array([1, np.nan, 3, 4], np.float32))
+    fill = write_raster("f_20200101.tif", np.array([[[0, 9, 255, 4]]], "uint8"), nodata=255)
+    source = open_source(data, mask=fill, mask_values=[9], **options)
+    np.testing.assert_array_equal(source.read().ravel(), np.array([1, np.nan, np.nan, 4], np.float32))
+
+
+def test_of_several_quality_layers_one_with_a_code_counts_before_a_nodata_of_zero(write_raster: Any) -> None:
+    data = write_raster("a_20200101.tif", np.arange(1, 5, dtype="int16").reshape(1, 1, 4))
+    one = write_raster("1_20200101.tif", np.array([[[0, 4, 0]]], "uint8"), nodata=0)
+    other = write_raster("2_20200101.tif", np.array([[[8, 8, 0]]], "uint8"), nodata=0)
+    source = open_source(data, mask=[one, other], mask_values=[8], align=True)
+    # the fourth pixel is outside of both
+    np.testing.assert_array_equal(source.read().ravel(), np.array([np.nan, 2, 3, np.nan], np.float32))
