@@ -146,6 +146,12 @@ def format_time(value: datetime) -> str:
     return f"{utc.isoformat(timespec='microseconds' if utc.microsecond else 'seconds')}Z"
 
 
+def short_time(value: datetime) -> str:
+    """Return `format_time` without seconds where they are zero, as files have it: every byte of theirs counts."""
+    text = format_time(value)
+    return f"{text[:-4]}Z" if text.endswith(":00Z") else text
+
+
 def parse_duration(value: str | timedelta | np.timedelta64) -> timedelta:
     """Return a positive duration of fixed length.
 

@@ -28,8 +28,6 @@ def meta_of(source: Source) -> Meta:
         crs=source.crs,
         transform=source.transform,
         times=source.times,
-        global_start=source.times[0],
-        global_end=source.times[-1],
         raw={GAPS: FILLED} if source.fill_gaps else {},
     )
 

@@ -69,7 +69,7 @@ class Plan:
     t_overlap: int = 0
     max_error: tuple[float, ...] = ()
     virtual_frames: int = 0
-    virtual_weight: float = 0.15
+    virtual_weight: float = 0.1
     seed: int = 0
 
     def to_json(self) -> dict[str, Any]:

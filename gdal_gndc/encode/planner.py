@@ -55,7 +55,7 @@ SIZES: dict[Preset, Size] = {
 _BOUNDED_RATE = 3.0
 _VIRTUAL_FRAMES = 3
 # What is made up is smooth and costs few bits, which the dates may have.
-_VIRTUAL_RATE = 0.6
+_VIRTUAL_RATE = 0.4
 # Largest chunks: pixels of a side, dates; and frames that chunks share with each neighbour, at most.
 _SIDE = 1024
 _DATES = 1000

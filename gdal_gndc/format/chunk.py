@@ -16,7 +16,7 @@ from gdal_gndc.format.document import Document, as_number, dump_json, shown, wit
 from gdal_gndc.format.mask import Mask
 from gdal_gndc.format.residual import ResidualInfo, Residuals, Shape
 from gdal_gndc.format.weights import Quantization, Tensor, unpack_weights
-from gdal_gndc.times import format_time, parse_time
+from gdal_gndc.times import format_time, parse_time, short_time
 
 _LENGTH = struct.Struct("<I")
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -188,8 +188,8 @@ class Chunk:
         }
         if self.train_start is not None and self.train_end is not None:
             times: dict[str, Any] = {
-                "start": format_time(self.train_start),
-                "end": format_time(self.train_end),
+                "start": short_time(self.train_start),
+                "end": short_time(self.train_end),
             }
             if self.train_frames is not None:
                 times["n_frames"] = self.train_frames

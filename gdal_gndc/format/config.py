@@ -89,7 +89,10 @@ class ModelConfig:
         return config
 
     def to_json(self) -> dict[str, Any]:
-        """Return the ``model_config`` object with every key."""
+        """Return the ``model_config`` object: every size, and switches that are not at rest."""
         members = asdict(self)
-        members["block_size"] = list(self.block_size)
+        at_rest = {field.name: field.default for field in fields(self)}
+        for switch in ("disable_temporal", "block_size"):
+            if members[switch] == at_rest[switch]:
+                del members[switch]
         return members

@@ -173,10 +173,19 @@ class Document:
 
 
 def dump_json(value: dict[str, Any], *, indent: int | None = None) -> bytes:
-    """Return an object as UTF-8 JSON: members in their order, compact unless ``indent`` is given."""
+    """Return an object as UTF-8 JSON: members in their order, compact unless ``indent`` is given, 10.0 as 10."""
     separators = (",", ": ") if indent else (",", ":")
-    text = json.dumps(value, indent=indent, separators=separators, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(_shortest(value), indent=indent, separators=separators, ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8")
+
+
+def _shortest(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _shortest(member) for key, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_shortest(member) for member in value]
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < 2.0**53
+    return int(value) if whole else value
 
 
 def with_unknown(members: dict[str, Any], raw: dict[str, Any], known: Collection[str] = ()) -> dict[str, Any]:

@@ -107,13 +107,14 @@ class Manifest:
         # The summary of the grid says something where there is more than one chunk.
         if len(self.chunks) > 1 or "chunk_grid" in self.raw:
             members["chunk_grid"] = self._chunk_grid()
-        members["overlap"] = self.overlap
+        if self.overlap or "overlap" in self.raw:
+            members["overlap"] = self.overlap
         if self.t_overlap:
             members["t_overlap"] = self.t_overlap
         members["chunks"] = [_write_chunk(chunk) for chunk in self.chunks]
         if self.missing or "missing" in self.raw:
             members["missing"] = [dict(item) for item in self.missing]
-        return dump_json(with_unknown(members, self.raw, ("t_overlap",)))
+        return dump_json(with_unknown(members, self.raw, ("overlap", "t_overlap")))
 
     def _chunk_grid(self) -> dict[str, Any]:
         grid: dict[str, Any] = {}

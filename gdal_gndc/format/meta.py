@@ -9,7 +9,7 @@ from typing import Any
 from gdal_gndc.errors import TimeError
 from gdal_gndc.format.compression import Buffer
 from gdal_gndc.format.document import Document, as_number, dump_json, shown, with_unknown
-from gdal_gndc.times import format_time, parse_time
+from gdal_gndc.times import format_time, parse_time, short_time
 
 ENTRY = "meta.json"
 INT32_MAX = 2**31 - 1
@@ -124,7 +124,7 @@ class Meta:
             half = 0.5 if self.pixel_anchor == "center" else 0.0
             object.__setattr__(self, "stored_transform", _shifted(self.transform, half))
         if self.times and not self.time_strings:
-            object.__setattr__(self, "time_strings", tuple(_short_time(t) for t in self.times))
+            object.__setattr__(self, "time_strings", tuple(short_time(t) for t in self.times))
 
     @classmethod
     def from_json(cls, data: Buffer, path: str | None = None, *, entry: str = ENTRY) -> Meta:
@@ -200,7 +200,7 @@ class Meta:
             time["calendar"] = self.calendar
         for key in ("global_start", "global_end"):
             if (value := getattr(self, key)) is not None:
-                time[key] = format_time(value)
+                time[key] = short_time(value)
         if self.sensor_ids:
             time["sensor_id"] = list(self.sensor_ids)
         known = ("values", "units", "global_start", "global_end", "sensor_id")
@@ -210,11 +210,6 @@ class Meta:
     def band_names(self) -> tuple[str, ...]:
         """Names of the bands."""
         return tuple(band.name for band in self.bands)
-
-
-def _short_time(time: datetime) -> str:
-    text = format_time(time)
-    return text.removesuffix(":00Z") + "Z" if text.endswith(":00Z") else text
 
 
 def _read_shape(document: Document) -> tuple[tuple[int, int, int, int], bool]:

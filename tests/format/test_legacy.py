@@ -55,7 +55,7 @@ def legacy(
     path: Path, version: str | None, mode: str, mask: bytes = b"", residual: tuple | None = None, **about
 ) -> Path:
     packed, quantization = weights(mode)
-    config = CONFIG.to_json()
+    config = {"disable_temporal": False, "block_size": [1, 1], **CONFIG.to_json()}
     if version is not None and version < "0.8":
         del config["block_size"]
     if version is not None and version < "0.7":
