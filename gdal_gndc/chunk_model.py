@@ -14,8 +14,10 @@ from gdal_gndc.field.backend import Backend
 from gdal_gndc.field.core import check, ffi, lib, message_buffer, pointer
 from gdal_gndc.field.layout import Layout
 from gdal_gndc.field.native import NativeField
+from gdal_gndc.field.place import Place
 from gdal_gndc.format.chunk import Chunk
 from gdal_gndc.format.meta import Meta
+from gdal_gndc.targets import row_tiles
 from gdal_gndc.time_axis import TimeAxis
 from gdal_gndc.times import to_seconds
 
@@ -209,14 +211,17 @@ class ChunkModel:
         mask, residual = self.mask_bits(frame), self.residual(frame)
         if backend.grid is None:
             status = lib.gndc_grid_add(grid, self.struct, t, weight, mask, residual, n_threads, message)
-        else:
-            x, y = self.raw_axes(grid)
-            if not x.size or not y.size:
-                return
-            raw = np.ascontiguousarray(backend.grid(self.field, x, y, t), np.float32)
-            c_raw = pointer("float", raw)
-            status = lib.gndc_grid_add_raw(grid, self.struct, c_raw, weight, mask, residual, message)
-        check(status, message, path=self.path, entry=self.entry)
+            check(status, message, path=self.path, entry=self.entry)
+            return
+        self.check()
+        place = self.place
+        for part, rows, cols in row_tiles(grid, backend.batch):
+            x, y = place.grid(rows, cols)
+            if x.size and y.size:
+                raw = np.ascontiguousarray(backend.grid(self.field, x, y, t), np.float32)
+                c_raw = pointer("float", raw)
+                status = lib.gndc_grid_add_raw(part, self.struct, c_raw, weight, mask, residual, message)
+                check(status, message, path=self.path, entry=self.entry)
 
     def answer(
         self, seconds: NDArray[np.float64], observed: NDArray[np.int64], weights: NDArray[np.float64]
@@ -261,13 +266,65 @@ class ChunkModel:
         )
         check(status, message, path=self.path, entry=self.entry)
 
-    def raw_axes(self, grid: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the normalised x (nx,) and y (ny,) at which a grid needs the network's outputs."""
-        x, y = np.empty(grid.n_cols, np.float32), np.empty(grid.n_rows, np.float32)
-        nx, ny, message = ffi.new("int64_t *"), ffi.new("int64_t *"), message_buffer()
-        status = lib.gndc_grid_axes(grid, self.struct, pointer("float", x), nx, pointer("float", y), ny, message)
+    @property
+    def place(self) -> Place:
+        """Where the chunk's pixels lie in its model, for what is not evaluated by the core."""
+        struct = self.struct
+        n_params = 4 if struct.norm_mode == 2 else 6 if struct.has_xyz_params else 0
+        config = self.field.layout.config
+        return Place(
+            tuple(struct.bounds)[2:], tuple(struct.stored)[2:], config.block_size, struct.norm_mode,
+            tuple(struct.params)[:n_params], tuple(struct.transform),
+        )  # fmt: skip
+
+    def check(self) -> None:
+        """Refuse what cannot be evaluated, as the core does with every call.
+
+        Raises
+        ------
+        FileFormatError
+            If the chunk's geometry or units are no numbers.
+        """
+        nothing, message = ffi.new("gndc_series *"), message_buffer()
+        status = lib.gndc_series_add(
+            nothing, self.struct, ffi.NULL, ffi.NULL, ffi.NULL, ffi.NULL, 1, message
+        )  # of no points
         check(status, message, path=self.path, entry=self.entry)
-        return x[: nx[0]], y[: ny[0]]
+
+    def masked(self, frame: int, pixels: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+        """Return which pixels (N,) of the stored extent a stored frame masks; None if it masks none."""
+        bits = self.mask_bits(frame)
+        if bits == ffi.NULL:
+            return None
+        packed = np.frombuffer(ffi.buffer(bits), np.uint8)
+        return np.asarray(packed[pixels >> 3] >> (7 - (pixels & 7)) & 1, np.bool_)
+
+    def corrections(
+        self, frame: int, pixels: NDArray[np.int64], bands: NDArray[np.int32]
+    ) -> NDArray[np.float32] | None:
+        """Return the residuals (N, len(bands)) of a stored frame at pixels (N,) of the stored extent, or None."""
+        residuals = self._residuals
+        # the core looks whether they can be used
+        if residuals is None or self.residual(frame) == ffi.NULL:
+            return None
+
+        def make() -> tuple[tuple[NDArray[np.int64], NDArray[np.float32]], int]:
+            stored = residuals.frame(frame)
+            assert stored is not None
+            positions = np.cumsum(stored.deltas, dtype=np.int64)
+            scales = np.float32(1.0 if stored.values.dtype == np.float32 else stored.frame_scale)
+            if residuals.info.uses_band_scales and stored.values.dtype != np.float32:
+                steps = np.asarray(residuals.info.band_scales, np.float32)
+                scales = steps[positions % self._shape[3] if steps.size > 1 else 0]
+            values = stored.values.astype(np.float32) * scales
+            return (positions, values), positions.nbytes + values.nbytes
+
+        positions, values = self._frames.get((self._key, "corrections", frame), make)
+        if not positions.size:
+            return None
+        wanted = pixels[:, None] * self._shape[3] + bands
+        at = np.minimum(np.searchsorted(positions, wanted), positions.size - 1)
+        return np.where(positions[at] == wanted, values[at], np.float32(0.0))
 
 
 def _train_range(chunk: Chunk, meta: Meta, axis: TimeAxis, layout: Layout) -> tuple[float, float]:

@@ -19,7 +19,7 @@ from gdal_gndc.errors import GNDCError
 from gdal_gndc.field.backend import Backend
 from gdal_gndc.field.core import ffi, lib, pointer
 from gdal_gndc.format.container import Container
-from gdal_gndc.targets import FAST, FLOAT32, grid_target, series_target, tangents_target
+from gdal_gndc.targets import FAST, FLOAT32, grid_target, series_of, tangents_of
 from gdal_gndc.time_axis import Moment, TimeAxis
 from gdal_gndc.times import to_seconds
 from gdal_gndc.window import Span
@@ -187,9 +187,9 @@ class Cube:
             (N, len(moments), len(bands)) float32.
         """
         times = moments if isinstance(moments, Instants) else self.instants(moments)
-        out = np.empty((rows.size, len(times), len(bands)), np.float32)
-        series, keep = series_target(rows, cols, bands, out, blends=self._blends, precision=self._precision)
-        lib.gndc_series_begin(series, self._fill)
+        series = series_of(
+            self.backend, rows, cols, bands, len(times), blends=self._blends, fill=self._fill, n_threads=self.n_threads
+        )
         if rows.size and len(times):
             for i in self._route_times(times.frames, _box(rows, cols)):
                 chunk = self._chunk(i)
@@ -199,9 +199,8 @@ class Cube:
                     c_frames = pointer("double", times.frames)
                     lib.gndc_time_weights(self._geometry, i, c_frames, len(times), pointer("double", weights))
                     answer = times.answers[i] = chunk.answer(times.seconds, times.observed, weights)
-                chunk.add_to_series(series, answer, self.n_threads)
-        lib.gndc_series_end(series, self._fill)
-        del keep
+                series.add(chunk, answer)
+        out = series.end()
         if self._hidden is not None:
             for j in np.flatnonzero(times.observed >= 0):
                 out[:, j, self._hidden[times.observed[j]][list(bands)]] = np.nan
@@ -243,9 +242,9 @@ class Cube:
         FileFormatError
             If the derivative by ``x`` or ``y`` is asked of a model that decodes blocks of pixels (`decodes_blocks`).
         """
-        out = np.empty((1 + len(axes), rows.size, len(bands)), np.float32)
-        target, keep = tangents_target(rows, cols, bands, axes, out, blends=self._blends)
-        lib.gndc_tangents_begin(target, self._fill)
+        target = tangents_of(
+            self.backend, rows, cols, bands, axes, blends=self._blends, fill=self._fill, n_threads=self.n_threads
+        )
         frame, frame_rate = self._frame_coordinate(moment), self._frame_rate(moment)
         for i in self._route(frame, _box(rows, cols)) if rows.size else ():
             chunk = self._chunk(i)
@@ -253,9 +252,8 @@ class Cube:
             rate = 0.0 if moment.time is None else chunk.normalised_rate(to_seconds(moment.time))
             weight = lib.gndc_time_weight(self._geometry, i, frame)
             weight_rate = lib.gndc_time_weight_rate(self._geometry, i, frame) * frame_rate
-            chunk.add_to_tangents(target, t, rate, k, weight, weight_rate, self.n_threads)
-        lib.gndc_tangents_end(target)
-        del keep
+            target.add(chunk, t, rate, k, weight, weight_rate)
+        out = target.end()
         if moment.frame is not None and self._hidden is not None:
             out[..., self._hidden[moment.frame][list(bands)]] = np.nan
         return out

@@ -17,7 +17,7 @@ from gdal_gndc.derivatives import GradientMode, check_mode, gradient_of, to_crs_
 from gdal_gndc.errors import CoordinateError, GNDCError
 from gdal_gndc.field.backend import BackendName, DeviceName, Precision
 from gdal_gndc.field.core import lib
-from gdal_gndc.targets import FAST, FLOAT32, grid_target, tangents_target
+from gdal_gndc.targets import FAST, FLOAT32, grid_target, tangents_of
 from gdal_gndc.times import format_time, to_seconds
 from gdal_gndc.window import WindowLike, sample_positions, window_of
 
@@ -170,12 +170,10 @@ class GNDCReader:
         indices = dataset.band_list(bands)
         r, c = np.repeat(rows, cols.size), np.tile(cols, rows.size)
         frame = self._nearest(target_t_norm)
-        found = np.empty((3, r.size, len(indices)), np.float32)
-        target, _keep = tangents_target(r, c, indices, "xy", found, blends=False)
-        lib.gndc_tangents_begin(target, np.nan)
-        model.add_to_tangents(target, _checked(target_t_norm), 0.0, frame, 1.0, 0.0, 0)
-        lib.gndc_tangents_end(target)
-        dx, dy = to_crs_units(dataset.transform, *found[1:].reshape(2, rows.size, cols.size, len(indices)))
+        target = tangents_of(dataset.cube.backend, r, c, indices, "xy", blends=False, fill=np.nan, n_threads=0)
+        target.add(model, _checked(target_t_norm), 0.0, frame, 1.0, 0.0)
+        found = target.end()[1:].reshape(2, rows.size, cols.size, len(indices))
+        dx, dy = to_crs_units(dataset.transform, *found)
         if mode == "spatial":
             return dx, dy
         return {"dx": dx, "dy": dy}[mode] if mode in ("dx", "dy") else gradient_of(dx, dy, mode)

@@ -1,14 +1,18 @@
-"""What the core writes into: its structures over numpy arrays."""
+"""What the core writes into: its structures over numpy arrays, and reads of points that chunks add their part to."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gdal_gndc.field.core import ffi, lib, pointer
+
+if TYPE_CHECKING:
+    from gdal_gndc.chunk_model import ChunkModel, TimeAnswer
+    from gdal_gndc.field.backend import Backend
 
 Doubles = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -31,6 +35,22 @@ def grid_target(
     grid.weights = ffi.NULL if weights is None else pointer("float", weights)
     grid.precision = precision
     return grid, (rows, cols, c_bands, weights, out)
+
+
+def row_tiles(grid: Any, cells: int) -> Iterator[tuple[Any, Doubles, Doubles]]:
+    """Give the parts of a ``gndc_grid`` of whole rows and about ``cells`` cells, each with its rows and columns."""
+    n_rows, n_cols = grid.n_rows, grid.n_cols
+    rows, cols = (
+        np.frombuffer(ffi.buffer(axis, 8 * n), np.float64) for axis, n in ((grid.rows, n_rows), (grid.cols, n_cols))
+    )
+    step = max(1, cells // max(1, n_cols))
+    for first in range(0, n_rows, step):
+        part = ffi.new("gndc_grid *", grid[0])
+        part.n_rows = min(step, n_rows - first)
+        part.rows, part.out = grid.rows + first, grid.out + first * grid.row_stride
+        if grid.weights != ffi.NULL:
+            part.weights = grid.weights + first * n_cols
+        yield part, rows[first : first + part.n_rows], cols
 
 
 def series_target(
@@ -61,3 +81,80 @@ def tangents_target(
     target.axes = sum(_AXES[axis] for axis in axes)
     target.sums = ffi.NULL if sums is None else pointer("double", sums)
     return target, (rows, cols, c_bands, sums, out)
+
+
+class Series(Protocol):
+    """A read of points (N,) at times (T,): chunks are added in ascending order, `end` gives (N, T, C) float32."""
+
+    def add(self, chunk: ChunkModel, answer: TimeAnswer) -> None: ...
+    def end(self) -> Floats: ...
+
+
+class Tangents(Protocol):
+    """A read of points (N,) with derivatives; as `Series`, `end` gives (1 + len(axes), N, C) float32."""
+
+    def add(
+        self, chunk: ChunkModel, t: float, rate: float, frame: int, weight: float, weight_rate: float
+    ) -> None: ...
+    def end(self) -> Floats: ...
+
+
+def series_of(
+    backend: Backend, rows: Doubles, cols: Doubles, bands: Sequence[int], n_times: int,
+    *, blends: bool, fill: float, n_threads: int,
+) -> Series:  # fmt: skip
+    """Begin a read of points over time by a backend; ``fill`` is the value where no chunk is."""
+    if backend.torch is None:
+        return _CoreSeries(
+            rows, cols, bands, n_times, blends, fill, n_threads, FAST if backend.fast else FLOAT32
+        )
+    from gdal_gndc.torch_targets import TorchSeries
+
+    return TorchSeries(backend.torch, rows, cols, bands, n_times, blends=blends, fill=fill)
+
+
+def tangents_of(
+    backend: Backend, rows: Doubles, cols: Doubles, bands: Sequence[int], axes: str,
+    *, blends: bool, fill: float, n_threads: int,
+) -> Tangents:  # fmt: skip
+    """Begin a read of points with derivatives by a backend; where no chunk is they are NaN."""
+    if backend.torch is None:
+        return _CoreTangents(rows, cols, bands, axes, blends, fill, n_threads)
+    from gdal_gndc.torch_targets import TorchTangents
+
+    return TorchTangents(backend.torch, rows, cols, bands, axes, blends=blends, fill=fill)
+
+
+class _CoreSeries:
+    def __init__(
+        self, rows: Doubles, cols: Doubles, bands: Sequence[int], n_times: int, blends: bool, fill: float,
+        n_threads: int, precision: int,
+    ) -> None:  # fmt: skip
+        self._out = np.empty((rows.size, n_times, len(bands)), np.float32)
+        self._series, self._keep = series_target(rows, cols, bands, self._out, blends=blends, precision=precision)
+        self._fill, self._n_threads = fill, n_threads
+        lib.gndc_series_begin(self._series, fill)
+
+    def add(self, chunk: ChunkModel, answer: TimeAnswer) -> None:
+        chunk.add_to_series(self._series, answer, self._n_threads)
+
+    def end(self) -> Floats:
+        lib.gndc_series_end(self._series, self._fill)
+        return self._out
+
+
+class _CoreTangents:
+    def __init__(
+        self, rows: Doubles, cols: Doubles, bands: Sequence[int], axes: str, blends: bool, fill: float, n_threads: int
+    ) -> None:
+        self._out = np.empty((1 + len(axes), rows.size, len(bands)), np.float32)
+        self._target, self._keep = tangents_target(rows, cols, bands, axes, self._out, blends=blends)
+        self._n_threads = n_threads
+        lib.gndc_tangents_begin(self._target, fill)
+
+    def add(self, chunk: ChunkModel, t: float, rate: float, frame: int, weight: float, weight_rate: float) -> None:
+        chunk.add_to_tangents(self._target, t, rate, frame, weight, weight_rate, self._n_threads)
+
+    def end(self) -> Floats:
+        lib.gndc_tangents_end(self._target)
+        return self._out

@@ -6,7 +6,7 @@ import importlib.util
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,25 +15,36 @@ from gdal_gndc.errors import DeviceError
 from gdal_gndc.field.core import ffi, lib
 from gdal_gndc.field.native import NativeField
 
+if TYPE_CHECKING:
+    from gdal_gndc.field.torch_evaluator import TorchEvaluator
+
 log = logging.getLogger(__name__)
 
 BackendName = Literal["auto", "native", "torch", "numpy"]
 DeviceName = Literal["auto", "cpu", "cuda"]
 Precision = Literal["float32", "fast"]
-GridFunction = Callable[[NativeField, NDArray[np.float32], NDArray[np.float32], float], NDArray[np.float32]]
+Coordinates = NDArray[np.floating[Any]]
+GridFunction = Callable[[NativeField, Coordinates, Coordinates, float], NDArray[np.float32]]
+
+# evaluations that the reference makes at once
+_BATCH = 1 << 16
 
 
 @dataclass(frozen=True)
 class Backend:
     """A way to evaluate networks.
 
-    ``grid(field, x, y, t)`` gives the outputs (ny, nx, n_outputs) float32 at normalised coordinates; unused when
-    ``native``, where the core does all. ``fast`` asks it for its faster, less exact arithmetic.
+    ``grid(field, x, y, t)`` gives the outputs (ny, nx, n_outputs) float32 at normalised coordinates that broadcast to
+    (ny, nx), at most about ``batch`` of them; None when ``native``, where the core does all. ``torch`` is what
+    evaluates points and derivatives too, which are the core's with the other backends. ``fast`` asks the core for its
+    faster, less exact arithmetic.
     """
 
     name: str
     device: str
     grid: GridFunction | None = None
+    batch: int = _BATCH
+    torch: TorchEvaluator | None = None
     fast: bool = False
 
     @property
@@ -87,8 +98,9 @@ def choose_backend(
         return Backend("numpy", "cpu", reference_grid)
     if importlib.util.find_spec("torch") is None:
         raise DeviceError("backend 'torch' needs PyTorch: pip install 'gdal-gndc[encode]'")
-    from gdal_gndc.field.torch import grid_on
+    from gdal_gndc.field.torch_evaluator import TorchEvaluator
 
-    name, grid = grid_on(device)
-    log.info("backend torch on %s (%s)", name, why)
-    return Backend("torch", name, grid)
+    evaluator = TorchEvaluator(device)
+    how = "compiled" if evaluator.compiles else "not compiled"
+    log.info("backend torch on %s, %s (%s)", evaluator.device, how, why)
+    return Backend("torch", evaluator.device, evaluator.grid, evaluator.batch, evaluator)

@@ -7,6 +7,7 @@ are float32 throughout.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,12 +48,12 @@ class ReferenceField:
         return out
 
 
-def grid(field: NativeField, x: Floats, y: Floats, t: float) -> Floats:
-    """Return the outputs (ny, nx, n_outputs) of a loaded chunk's network, computed here."""
+def grid(field: NativeField, x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]], t: float) -> Floats:
+    """Return the outputs (ny, nx, n_outputs) of a loaded chunk's network at coordinates that broadcast to (ny, nx)."""
     reference = ReferenceField(field.layout, field.tensors)
-    yy, xx = np.meshgrid(y, x, indexing="ij")
+    xx, yy = (a.astype(np.float32) for a in np.broadcast_arrays(x, y))
     tt = np.full(xx.size, t, np.float32)
-    return reference.points(xx.ravel(), yy.ravel(), tt).reshape(y.size, x.size, -1)
+    return reference.points(xx.ravel(), yy.ravel(), tt).reshape(*xx.shape, -1)
 
 
 def _dequantise(tensor: Tensor) -> Floats:

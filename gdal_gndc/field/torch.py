@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from gdal_gndc.errors import DeviceError
-from gdal_gndc.field.backend import DeviceName, GridFunction
 from gdal_gndc.field.layout import Layout, Level
-from gdal_gndc.field.native import NativeField
 from gdal_gndc.format.weights import Tensor
 
 _PRIMES = (1, 2654435761, 805459861)
 _MASK32 = 0xFFFFFFFF
-# network inputs and hidden layers of this many samples exist at once
-_BATCH = 1 << 18
 
 
 class TorchField(nn.Module):
@@ -32,7 +26,7 @@ class TorchField(nn.Module):
     tensors
         Quantised weights: spatial, temporal unless disabled, decoder.
     dtype
-        Floating type of parameters and evaluation. Coordinates are placed in their cells in float32 for float32.
+        Floating type of parameters and outputs. Coordinates are placed in their cells in the type that they have.
     """
 
     def __init__(self, layout: Layout, tensors: Sequence[Tensor], dtype: torch.dtype = torch.float32) -> None:
@@ -41,9 +35,12 @@ class TorchField(nn.Module):
         weights = [_dequantise(tensor).to(dtype) for tensor in tensors]
         self.spatial = nn.Parameter(weights[0])
         self.temporal = nn.Parameter(weights[1] if layout.temporal else torch.empty(0, dtype=dtype))
-        hidden = layout.config.decoder_hidden
+        config = layout.config
+        self.in_space = nn.ModuleList(_runs(layout.spatial, config.xy_features_per_level))
+        self.in_time = nn.ModuleList(_runs(layout.temporal, config.t_features_per_level))
+        hidden = config.decoder_hidden
         shapes = [(hidden, layout.n_inputs_padded)]
-        shapes += [(hidden, hidden)] * (layout.config.n_hidden_layers - 1)
+        shapes += [(hidden, hidden)] * (config.n_hidden_layers - 1)
         shapes += [(layout.n_outputs_padded, hidden)]
         parts = torch.split(weights[-1], [rows * cols for rows, cols in shapes])
         self.matrices = nn.ParameterList(
@@ -52,82 +49,88 @@ class TorchField(nn.Module):
 
     def forward(self, xyt: torch.Tensor) -> torch.Tensor:
         """Return (N, n_outputs) network outputs at normalised coordinates (N, 3)."""
-        config = self.layout.config
-        scaled = torch.cat([xyt[:, :2] * config.spatial_scale, xyt[:, 2:]], dim=1)
-        features = [
-            _level(level, self.spatial, config.xy_features_per_level, xyt[:, :2]) for level in self.layout.spatial
-        ]
-        features += [
-            _level(level, self.temporal, config.t_features_per_level, scaled) for level in self.layout.temporal
-        ]
-        pad = self.layout.n_inputs_padded - self.layout.n_inputs
-        h = torch.cat([*features, xyt.new_ones((len(xyt), pad))], dim=1)
+        return self.evaluate(xyt[:, 0], xyt[:, 1], xyt[:, 2])
+
+    def evaluate(self, x: torch.Tensor, y: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """Return (..., n_outputs) network outputs at normalised coordinates that broadcast to each other.
+
+        What depends on some of them only is computed once for all others: a grid is x (1, nx), y (ny, 1), t (1, 1).
+        All have as many dimensions.
+        """
+        spread = self.layout.config.spatial_scale
+        features = [levels(self.spatial, (x, y)) for levels in self.in_space]
+        features += [levels(self.temporal, (x * spread, y * spread, t)) for levels in self.in_time]
+        shape = torch.broadcast_shapes(x.shape, y.shape, t.shape)
+        if pad := self.layout.n_inputs_padded - self.layout.n_inputs:
+            features.append(self.spatial.new_ones((*shape, pad)))
+        h = torch.cat([part.expand(*shape, part.shape[-1]) for part in features], dim=-1)
         for matrix in self.matrices[:-1]:
             h = torch.relu(h @ matrix.T)
-        out: torch.Tensor = (h @ self.matrices[-1].T)[:, : self.layout.n_outputs]
+        out: torch.Tensor = (h @ self.matrices[-1].T)[..., : self.layout.n_outputs]
         return out
 
 
-def grid_on(device: DeviceName) -> tuple[str, GridFunction]:
-    """Return the device's name and a grid function that evaluates there; loaded chunks keep their module.
+class _Levels(nn.Module):
+    """Neighbouring levels of one grid that are addressed alike, interpolated together."""
 
-    Raises
-    ------
-    DeviceError
-        If CUDA was asked for and there is none.
-    """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DeviceError("device 'cuda' was asked for, but torch finds no CUDA device")
-    name = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
-    modules: weakref.WeakKeyDictionary[NativeField, TorchField] = weakref.WeakKeyDictionary()
+    scale: torch.Tensor
+    resolution: torch.Tensor
+    size: torch.Tensor
+    first: torch.Tensor
 
-    @torch.inference_mode()
-    def grid(field: NativeField, x: NDArray[np.float32], y: NDArray[np.float32], t: float) -> NDArray[np.float32]:
-        module = modules.get(field)
-        if module is None:
-            module = TorchField(field.layout, field.tensors).to(name)
-            modules[field] = module
-        xs, ys = torch.from_numpy(x).to(name), torch.from_numpy(y).to(name)
-        out = np.empty((y.size, x.size, field.layout.n_outputs), np.float32)
-        rows = max(1, _BATCH // x.size)
-        for r in range(0, y.size, rows):
-            part = ys[r : r + rows]
-            yy, xx = torch.meshgrid(part, xs, indexing="ij")
-            xyt = torch.stack([xx.ravel(), yy.ravel(), torch.full_like(xx.ravel(), t)], dim=1)
-            out[r : r + rows] = module(xyt).reshape(len(part), x.size, -1).cpu().numpy()
-        return out
+    def __init__(self, levels: Sequence[Level], n_features: int) -> None:
+        super().__init__()
+        self.hashed = levels[0].hashed
+        self.n_features = n_features
+        # float64 holds the float32 that the scale is
+        constants = {
+            "scale": torch.tensor([level.scale for level in levels], dtype=torch.float64),
+            "resolution": torch.tensor([level.resolution for level in levels]),
+            "size": torch.tensor([level.entries if self.hashed else level.allocated for level in levels]),
+            "first": torch.tensor([level.offset // n_features for level in levels]),
+        }
+        for name, value in constants.items():
+            self.register_buffer(name, value, persistent=False)
 
-    return name, grid
+    def forward(self, table: torch.Tensor, position: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return (..., levels * n_features) at coordinates that broadcast to each other."""
+        entries = table.view(-1, self.n_features)
+        column = (-1, *[1] * position[0].ndim)
+        size, first, resolution = (a.view(column) for a in (self.size, self.first, self.resolution))
+        # of each axis at the lower and the upper corner: what it adds to the index, what it weighs
+        keys: list[tuple[torch.Tensor, torch.Tensor]] = []
+        weights: list[tuple[torch.Tensor, torch.Tensor]] = []
+        stride = torch.ones_like(resolution)
+        for p, prime in zip(position, _PRIMES, strict=False):
+            s = p * self.scale.view(column).to(p.dtype) + 0.5
+            floor = torch.floor(s)
+            fraction = (s - floor).to(entries.dtype)
+            cell = floor.long()
+            factor = prime if self.hashed else stride
+            keys.append((cell * factor, (cell + 1) * factor))
+            weights.append((1.0 - fraction, fraction))
+            stride = stride * resolution & _MASK32
+        out = None
+        for corner in range(2 ** len(position)):
+            index, weight = keys[0][corner & 1], weights[0][corner & 1]
+            for d in range(1, len(position)):
+                upper = corner >> d & 1
+                index = index ^ keys[d][upper] if self.hashed else index + keys[d][upper]
+                weight = weight * weights[d][upper]
+            # the entries of a hashed level are a power of two, so that only the low bits matter, which are right
+            # whatever the numbers overflow; a dense one counts in 32 bits
+            index = index & (size - 1) if self.hashed else (index & _MASK32) % size
+            part = weight[..., None] * entries[index + first]
+            out = part if out is None else out + part
+        assert out is not None
+        return out.movedim(0, -2).flatten(-2)
+
+
+def _runs(levels: Sequence[Level], n_features: int) -> Iterator[_Levels]:
+    for _, run in groupby(levels, key=lambda level: level.hashed):
+        yield _Levels(list(run), n_features)
 
 
 def _dequantise(tensor: Tensor) -> torch.Tensor:
     values = torch.from_numpy(tensor.array().astype(np.float32))
     return values if tensor.dtype == "float16" else values / float(np.float32(tensor.scale))
-
-
-def _level(level: Level, table: torch.Tensor, n_features: int, position: torch.Tensor) -> torch.Tensor:
-    """Interpolate one level: (N, n_features)."""
-    entries = table[level.offset : level.offset + level.allocated * n_features].reshape(-1, n_features)
-    s = position * level.scale + 0.5
-    floor = torch.floor(s)
-    fraction = s - floor
-    cell = floor.long()
-    dim = position.shape[1]
-    out = None
-    for corner in range(2**dim):
-        weight, index, stride = None, None, 1
-        for d in range(dim):
-            upper = corner >> d & 1
-            w = fraction[:, d] if upper else 1.0 - fraction[:, d]
-            weight = w if weight is None else weight * w
-            # products of 32-bit numbers fit 64 bits up to their sign, which the masks drop
-            term = ((cell[:, d] + upper) & _MASK32) * (_PRIMES[d] if level.hashed else stride) & _MASK32
-            index = term if index is None else index ^ term if level.hashed else (index + term) & _MASK32
-            stride = stride * level.resolution & _MASK32
-        assert index is not None
-        assert weight is not None
-        index = index % (level.entries if level.hashed else level.allocated)
-        corner_value = weight[:, None] * entries[index]
-        out = corner_value if out is None else out + corner_value
-    assert out is not None
-    return out

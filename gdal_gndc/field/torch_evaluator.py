@@ -1,0 +1,112 @@
+"""Evaluating loaded networks with torch on one device, compiled where that pays."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gdal_gndc.errors import DeviceError
+from gdal_gndc.field.backend import DeviceName
+from gdal_gndc.field.native import NativeField
+from gdal_gndc.field.torch import TorchField
+
+log = logging.getLogger(__name__)
+
+_COMPILE = "GNDC_TORCH_COMPILE"
+
+
+class TorchEvaluator:
+    """Networks on a torch device. Loaded chunks keep their module; memory is that of ``batch`` evaluations.
+
+    Parameters
+    ----------
+    device
+        ``auto`` is CUDA where there is one.
+
+    Attributes
+    ----------
+    device
+        ``cpu`` or ``cuda``.
+    compiles
+        Whether networks go through ``torch.compile``. ``GNDC_TORCH_COMPILE`` says: ``1`` or ``0``, or the name of a
+        compiler of torch; by default on CUDA only. A compiler that fails is not asked again, which a warning says.
+    batch
+        Evaluations in one call.
+
+    Raises
+    ------
+    DeviceError
+        If CUDA was asked for and there is none, or ``GNDC_TORCH_COMPILE`` is something else.
+    """
+
+    def __init__(self, device: DeviceName) -> None:
+        if device == "cuda" and not torch.cuda.is_available():
+            raise DeviceError("device 'cuda' was asked for, but torch finds no CUDA device")
+        self.device = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+        # enough to keep a GPU busy; of a CPU what its caches hold
+        self.batch = 1 << (20 if self.device == "cuda" else 14)
+        self._modules: weakref.WeakKeyDictionary[NativeField, TorchField] = weakref.WeakKeyDictionary()
+        self._lock = threading.Lock()
+        self._compiled = _compiler(self.device)
+
+    @property
+    def compiles(self) -> bool:
+        return self._compiled is not None
+
+    def module(self, field: NativeField) -> TorchField:
+        """Return the module of a chunk's network, whose tensors were kept."""
+        with self._lock:
+            found = self._modules.get(field)
+            if found is None:
+                found = TorchField(field.layout, field.tensors).to(self.device).requires_grad_(requires_grad=False)
+                self._modules[field] = found
+            return found
+
+    def tensor(self, array: NDArray[Any] | float) -> torch.Tensor:
+        """Return an array on the device."""
+        return torch.as_tensor(array, device=self.device)
+
+    def evaluate(self, field: NativeField, x: torch.Tensor, y: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """Return what `TorchField.evaluate` does, compiled if that is on."""
+        module = self.module(field)
+        compiled = self._compiled
+        if compiled is not None:
+            try:
+                return compiled(module, x, y, t)
+            except Exception as error:
+                # whatever a compiler stumbles over; what is wrong with the arguments fails below too
+                reason = " ".join(str(error).split())[:300]
+                log.warning(
+                    "torch.compile cannot compile the network on %s (%s: %s); it is evaluated uncompiled",
+                    self.device, type(error).__name__, reason,
+                )  # fmt: skip
+                self._compiled = None
+        return module.evaluate(x, y, t)
+
+    @torch.inference_mode()
+    def grid(
+        self, field: NativeField, x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]], t: float
+    ) -> NDArray[np.float32]:
+        """Return the outputs (ny, nx, n_outputs) at coordinates that broadcast to (ny, nx)."""
+        time = torch.full((1, 1), t, dtype=torch.float32, device=self.device)
+        return self.evaluate(field, self.tensor(x), self.tensor(y), time).cpu().numpy()
+
+
+def _compiler(device: str) -> Callable[..., torch.Tensor] | None:
+    wanted = os.environ.get(_COMPILE, "1" if device == "cuda" else "0")
+    if wanted == "0":
+        return None
+    compiler = "inductor" if wanted == "1" else wanted
+    known = torch.compiler.list_backends(exclude_tags=())
+    if compiler not in known:
+        raise DeviceError(f"{_COMPILE} is {wanted!r}, expected 0, 1 or one of {', '.join(known)}")
+    # the sizes of grids are variables of the compiled code, which all chunks of one configuration share
+    return torch.compile(TorchField.evaluate, dynamic=True, backend=compiler)
