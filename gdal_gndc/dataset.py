@@ -271,8 +271,8 @@ def open_dataset(
     device
         ``auto``, ``cpu`` or ``cuda``.
     backend
-        ``auto`` takes the compiled core, or torch for ``device="cuda"``; ``native``, ``torch``; ``numpy`` is a slow
-        reference.
+        ``auto`` takes the compiled core, or torch for ``device="cuda"``; ``native``; ``torch`` evaluates everything on
+        its device; ``numpy`` is a slow reference for grids. The log (``gdal_gndc``, INFO) says what was chosen and why.
     precision
         ``fast`` evaluates the hidden layers in 16-bit fixed point with the compiled core, on a processor that has
         AVX512-VNNI: values err by some 1e-4 of a band's range. On others it is ``float32``. Derivatives always are.

@@ -135,7 +135,7 @@ class Analysis:
     ) -> Floats | tuple[Floats, Floats]:
         """Return the spatial gradient of the field, in value per unit of the CRS.
 
-        It is exact and analytic, by forward-mode differentiation in the core, so it needs no neighbours and no
+        It is exact and analytic, by forward-mode differentiation of the field, so it needs no neighbours and no
         margin. Residuals take no part. A model that decodes blocks of pixels has no derivative within a block: for
         it, central differences over a pixel each way are returned.
 

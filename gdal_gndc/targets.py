@@ -93,9 +93,7 @@ class Series(Protocol):
 class Tangents(Protocol):
     """A read of points (N,) with derivatives; as `Series`, `end` gives (1 + len(axes), N, C) float32."""
 
-    def add(
-        self, chunk: ChunkModel, t: float, rate: float, frame: int, weight: float, weight_rate: float
-    ) -> None: ...
+    def add(self, chunk: ChunkModel, t: float, rate: float, frame: int, weight: float, weight_rate: float) -> None: ...
     def end(self) -> Floats: ...
 
 
@@ -105,9 +103,7 @@ def series_of(
 ) -> Series:  # fmt: skip
     """Begin a read of points over time by a backend; ``fill`` is the value where no chunk is."""
     if backend.torch is None:
-        return _CoreSeries(
-            rows, cols, bands, n_times, blends, fill, n_threads, FAST if backend.fast else FLOAT32
-        )
+        return _CoreSeries(rows, cols, bands, n_times, blends, fill, n_threads, FAST if backend.fast else FLOAT32)
     from gdal_gndc.torch_targets import TorchSeries
 
     return TorchSeries(backend.torch, rows, cols, bands, n_times, blends=blends, fill=fill)

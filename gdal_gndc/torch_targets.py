@@ -49,8 +49,8 @@ class TorchSeries:
             part = index[first : first + step]
             rows, cols = self._rows[part], self._cols[part]
             pixels, within = place.pixels(rows, cols)
-            model = place.model(*(self._evaluator.tensor(axis[:, None]) for axis in (rows, cols)))
-            raw = self._evaluator.evaluate(chunk.field, *model, t)
+            x, y = (self._evaluator.tensor(axis[:, None]) for axis in place.model(rows, cols))
+            raw = self._evaluator.module(chunk.field).evaluate(x, y, t)
             values = _values(chunk, self._evaluator, raw, within, self._bands).cpu().numpy()
             self._correct(chunk, answer.near[times], pixels, values)
             at = np.ix_(part, times)
@@ -70,9 +70,7 @@ class TorchSeries:
         self._out[~known] = self._fill
         return self._out
 
-    def _correct(
-        self, chunk: ChunkModel, frames: NDArray[np.int64], pixels: NDArray[np.int64], values: Floats
-    ) -> None:
+    def _correct(self, chunk: ChunkModel, frames: NDArray[np.int64], pixels: NDArray[np.int64], values: Floats) -> None:
         """Apply masks and residuals of the stored frames (T,) to values (N, T, C) in place."""
         if not (chunk.has_mask or chunk.has_residuals):
             return
@@ -140,46 +138,61 @@ class TorchTangents:
         self._out[1:, known] = (sums[1:] - value * weights[1:]) / weights[0]
         return self._out
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def _evaluate(
         self, chunk: ChunkModel, part: NDArray[np.intp], time: tuple[float, float], time_weight: tuple[float, float]
     ) -> tuple[Doubles, Doubles]:
         """Values (1 + len(axes), n, C) and weights (1 + len(axes), n, 1) with their derivatives."""
         place, evaluator = chunk.place, self._evaluator
-        rows, cols = (evaluator.tensor(axis[part][:, None]) for axis in (self._rows, self._cols))
-        later = torch.zeros((1, 1), dtype=torch.float64, device=evaluator.device)
-        _, within = place.pixels(self._rows[part], self._cols[part])
+        rows, cols = self._rows[part], self._cols[part]
+        # on a sphere either coordinate of the model follows from row and column
+        on_sphere = place.norm_mode < 2 and bool({"x", "y"} & set(self._axes))
+        needed = "".join(axis for axis in "xyt" if axis in self._axes or (on_sphere and axis != "t"))
         module = evaluator.module(chunk.field)
-
-        def field(
-            rows: torch.Tensor, cols: torch.Tensor, later: torch.Tensor
-        ) -> tuple[torch.Tensor, torch.Tensor]:
-            raw = module.evaluate(*place.model(rows, cols), (time[0] + time[1] * later).float())
-            weight = place.weight(rows, cols) * (time_weight[0] + time_weight[1] * later)
-            return _values(chunk, evaluator, raw, within, self._bands)[:, 0].double(), weight
-
-        here = (rows, cols, later)
-        found = [field(*here)]
+        x, y = (evaluator.tensor(axis[:, None]) for axis in place.model(rows, cols))
+        t = torch.full((1, 1), time[0], dtype=torch.float32, device=evaluator.device)
+        raw = module.tangents(x, y, t, needed)
+        _, within = place.pixels(rows, cols)
+        low, span = _units(chunk, evaluator, self._bands)
+        outputs = _chosen(chunk, evaluator, raw, within, self._bands)[:, :, 0] * span
+        linear = outputs[0] + low
+        values = linear.expm1() if chunk.struct.use_log else linear
+        rates = outputs[1:] * linear.exp() if chunk.struct.use_log else outputs[1:]
+        by = dict(zip(needed, rates.double().cpu().numpy(), strict=True))
+        found, weights = [values.double().cpu().numpy()], [place.weight(rows, cols) * time_weight[0]]
+        if {"x", "y"} & set(self._axes):
+            by_place, weight_by = place.slopes(rows, cols), place.weight_slopes(rows, cols) * time_weight[0]
         for axis in self._axes:
-            moving = tuple(
-                torch.ones_like(a) if letter == axis else torch.zeros_like(a)
-                for letter, a in zip("yxt", here, strict=True)
-            )
-            found.append(torch.func.jvp(field, here, moving)[1])
-        values, weights = (torch.stack(parts).cpu().numpy() for parts in zip(*found, strict=True))
-        return values, weights
+            if axis == "t":
+                found.append(by["t"] * time[1])
+                weights.append(place.weight(rows, cols) * time_weight[1])
+                continue
+            moved = "yx".index(axis)
+            found.append(sum(by[name] * by_place["xy".index(name), moved][:, None] for name in "xy" if name in by))
+            weights.append(weight_by[moved])
+        return np.stack(found), np.stack(weights)[..., None]
 
 
 def _values(
     chunk: ChunkModel, evaluator: TorchEvaluator, raw: torch.Tensor, within: NDArray[np.int64], bands: NDArray[np.int32]
 ) -> torch.Tensor:
     """Physical values (N, T, C) of network outputs (N, T, n_outputs) at places within their blocks."""
-    low, high = (evaluator.tensor(limit) for limit in chunk.data_range[bands].T)
+    low, span = _units(chunk, evaluator, bands)
+    values = _chosen(chunk, evaluator, raw, within, bands) * span + low
+    return values.expm1() if chunk.struct.use_log else values
+
+
+def _units(chunk: ChunkModel, evaluator: TorchEvaluator, bands: NDArray[np.int32]) -> tuple[torch.Tensor, torch.Tensor]:
+    low, high = (evaluator.tensor(np.ascontiguousarray(limit)) for limit in chunk.data_range[bands].T)
+    return low, high - low
+
+
+def _chosen(
+    chunk: ChunkModel, evaluator: TorchEvaluator, raw: torch.Tensor, within: NDArray[np.int64], bands: NDArray[np.int32]
+) -> torch.Tensor:
+    """Of the outputs (..., N, T, n_outputs) of blocks those of a pixel's bands, (..., N, T, C)."""
     chosen = evaluator.tensor(bands.astype(np.int64))
     if chunk.place.block == (1, 1):
-        outputs = raw[..., chosen]
-    else:
-        columns = evaluator.tensor(within)[:, None] * chunk.field.layout.config.n_bands + chosen
-        outputs = raw.gather(-1, columns[:, None, :].expand(-1, raw.shape[1], -1))
-    values = outputs * (high - low) + low
-    return values.expm1() if chunk.struct.use_log else values
+        return raw[..., chosen]
+    columns = evaluator.tensor(within)[:, None] * chunk.field.layout.config.n_bands + chosen
+    return raw.gather(-1, columns[:, None, :].expand(*raw.shape[:-1], -1))

@@ -1,6 +1,6 @@
 """Where pixels lie in a chunk's model, for hosts that evaluate the network outside the core.
 
-DECODING 5 and 11 of the format. Written once for numpy arrays and torch tensors, so that torch can differentiate it.
+DECODING 5 and 11 of the format, with what changes as a point moves.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_RADIANS = 0.017453292519943295
+Doubles = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
+
+_RADIANS = np.float32(0.017453292519943295)
 
 
 @dataclass(frozen=True)
@@ -37,95 +40,96 @@ class Place:
     params: tuple[float, ...]
     transform: tuple[float, ...]
 
-    def inside(self, rows: Any, cols: Any) -> Any:
+    def inside(self, rows: Doubles, cols: Doubles) -> NDArray[np.bool_]:
         """Return which pixel coordinates of the cube the chunk stores."""
         y0, y1, x0, x1 = self.stored
         return (rows >= y0) & (rows < y1) & (cols >= x0) & (cols < x1)
 
-    def pixels(self, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> tuple[Any, Any]:
+    def pixels(self, rows: Doubles, cols: Doubles) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the pixels of the stored extent, row * width + column, and the places inside their blocks."""
         y, x = (np.floor(axis).astype(np.int64) for axis in (rows - self.stored[0], cols - self.stored[2]))
         height, width = self.block
         return y * (self.stored[3] - self.stored[2]) + x, y % height * width + x % width
 
-    def model(self, rows: Any, cols: Any) -> tuple[Any, Any]:
+    def model(self, rows: Doubles, cols: Doubles) -> tuple[Floats, Floats]:
         """Return the model's coordinates (x, y) at pixel coordinates of the cube that broadcast to each other.
 
         float64 for ``norm_mode`` 3; the older modes are defined in float32.
         """
         y, x = self._centre(rows, 0), self._centre(cols, 1)
         if self.norm_mode == 3:
-            return _clip(x / self._size(1), 0.0, 1.0), _clip(y / self._size(0), 0.0, 1.0)
-        a, _, c, _, e, f = (_rounded(value) for value in self.transform)
-        lon, lat = _single(x) * a + c, _single(y) * e + f
-        p = [_rounded(value) for value in self.params]
+            return np.clip(x / self._size(1), 0.0, 1.0), np.clip(y / self._size(0), 0.0, 1.0)
+        a, _, c, _, e, f = np.asarray(self.transform, np.float32)
+        p = np.asarray(self.params, np.float32)
+        lon, lat = x.astype(np.float32) * a + c, y.astype(np.float32) * e + f
         if self.norm_mode == 2:
-            return _clip((lon - p[0]) / p[1], 0.0, 1.0), _clip((lat - p[2]) / p[3], 0.0, 1.0)
-        radians = _rounded(_RADIANS)
-        across = _cos(lat * radians)
-        on_x, on_y = across * _cos(lon * radians), across * _sin(lon * radians)
-        if p:
-            return _clip((on_x - p[0]) / p[1], 0.0, 1.0), _clip((on_y - p[2]) / p[3], 0.0, 1.0)
-        return (on_x + 1.0) / 2.0, (on_y + 1.0) / 2.0
+            return np.clip((lon - p[0]) / p[1], 0.0, 1.0), np.clip((lat - p[2]) / p[3], 0.0, 1.0)
+        on_x = np.cos(lat * _RADIANS) * np.cos(lon * _RADIANS)
+        on_y = np.cos(lat * _RADIANS) * np.sin(lon * _RADIANS)
+        if p.size:
+            return np.clip((on_x - p[0]) / p[1], 0.0, 1.0), np.clip((on_y - p[2]) / p[3], 0.0, 1.0)
+        return (on_x + 1) / 2, (on_y + 1) / 2
 
-    def grid(self, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> tuple[Any, Any]:
+    def slopes(self, rows: Doubles, cols: Doubles) -> Doubles:
+        """Return what the model's coordinates change by per row and column: (2, 2, N), [x or y, by row or column]."""
+        out = np.zeros((2, 2, rows.size))
+        if self.norm_mode == 3:
+            out[0, 1], out[1, 0] = 1 / self._size(1), 1 / self._size(0)
+            return out
+        a, _, c, _, e, f = self.transform
+        p = self.params
+        if self.norm_mode == 2:
+            out[0, 1], out[1, 0] = a / p[1], e / p[3]
+        else:
+            lon = np.radians(c + self._centre(cols, 1) * a)
+            lat = np.radians(f + self._centre(rows, 0) * e)
+            by_row, by_col = np.radians(e), np.radians(a)
+            out[0] = -np.sin(lat) * np.cos(lon) * by_row, -np.cos(lat) * np.sin(lon) * by_col
+            out[1] = -np.sin(lat) * np.sin(lon) * by_row, np.cos(lat) * np.cos(lon) * by_col
+            out[0] *= 1 / p[1] if p else 0.5
+            out[1] *= 1 / p[3] if p else 0.5
+        # where a coordinate is held at an end it does not move
+        for axis, at in enumerate(self.model(rows, cols)):
+            out[axis, :, (at <= 0) | (at >= 1)] = 0
+        return out
+
+    def grid(self, rows: Doubles, cols: Doubles) -> tuple[Floats, Floats]:
         """Return the model's coordinates of the part of a grid that the chunk stores, one a block.
 
-        As numpy arrays (1, nx) and (ny, 1), or (ny, nx) both where neither follows from one axis.
+        (1, nx) and (ny, 1), or (ny, nx) both where neither follows from one axis.
         """
         y = rows[(rows >= self.stored[0]) & (rows < self.stored[1])]
         x = cols[(cols >= self.stored[2]) & (cols < self.stored[3])]
-        y, x = (self._first(axis, i) for i, axis in enumerate((y, x)))
-        return self.model(y[:, None], x[None, :])
+        return self.model(self._first(y, 0)[:, None], self._first(x, 1)[None, :])
 
-    def weight(self, rows: Any, cols: Any) -> Any:
+    def weight(self, rows: Doubles, cols: Doubles) -> Doubles:
         """Return the feather weight in (0, 1] at pixel coordinates that the chunk stores."""
-        return self._feather(rows, 0) * self._feather(cols, 1)
+        return self._feather(rows, 0)[0] * self._feather(cols, 1)[0]
+
+    def weight_slopes(self, rows: Doubles, cols: Doubles) -> Doubles:
+        """Return what `weight` changes by per row and column: (2, N)."""
+        (down, by_row), (across, by_col) = self._feather(rows, 0), self._feather(cols, 1)
+        return np.stack([by_row * across, down * by_col])
 
     def _size(self, axis: int) -> int:
         return -(-(self.stored[2 * axis + 1] - self.stored[2 * axis]) // self.block[axis])
 
-    def _centre(self, positions: Any, axis: int) -> Any:
+    def _centre(self, positions: Doubles, axis: int) -> Doubles:
         """Pixels, or blocks, from the edge of the stored extent."""
         local = positions - self.stored[2 * axis]
-        return local if self.block[axis] == 1 else _floor(local / self.block[axis]) + 0.5
+        return local if self.block[axis] == 1 else np.floor(local / self.block[axis]) + 0.5
 
-    def _first(self, positions: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    def _first(self, positions: Doubles, axis: int) -> Doubles:
         """The first sample of each block; of ascending positions."""
         block = np.floor((positions - self.stored[2 * axis]) / self.block[axis])
         return positions if self.block[axis] == 1 else positions[np.flatnonzero(np.diff(block, prepend=-1.0))]
 
-    def _feather(self, positions: Any, axis: int) -> Any:
+    def _feather(self, positions: Doubles, axis: int) -> tuple[Doubles, Doubles]:
+        """Weight along an axis, and its slope."""
         (c0, c1), (s0, s1) = (limits[2 * axis : 2 * axis + 2] for limits in (self.bounds, self.stored))
         # beyond the bounds there is a halo; elsewhere the divisor does not matter
-        before, after = (positions - s0) / max(c0 - s0, 1), (s1 - positions) / max(s1 - c1, 1)
-        one = positions * 0.0 + 1.0
-        return _clip(_where(positions < c0, before, _where(positions >= c1, after, one)), 1e-6, 1.0)
-
-
-def _rounded(value: float) -> float:
-    return float(np.float32(value))
-
-
-def _single(a: Any) -> Any:
-    return a.astype(np.float32) if isinstance(a, np.ndarray) else a.float()
-
-
-def _floor(a: Any) -> Any:
-    return np.floor(a) if isinstance(a, np.ndarray) else a.floor()
-
-
-def _cos(a: Any) -> Any:
-    return np.cos(a) if isinstance(a, np.ndarray) else a.cos()
-
-
-def _sin(a: Any) -> Any:
-    return np.sin(a) if isinstance(a, np.ndarray) else a.sin()
-
-
-def _clip(a: Any, low: float, high: float) -> Any:
-    return a.clip(low, high)
-
-
-def _where(condition: Any, a: Any, b: Any) -> Any:
-    return np.where(condition, a, b) if isinstance(a, np.ndarray) else a.where(condition, b)
+        before, after = max(c0 - s0, 1), max(s1 - c1, 1)
+        where = [positions < c0, positions >= c1]
+        weight = np.select(where, [(positions - s0) / before, (s1 - positions) / after], 1.0)
+        slope = np.select(where, [1 / before, -1 / after], 0.0)
+        return np.clip(weight, 1e-6, 1.0), np.where((weight > 1e-6) & (weight < 1), slope, 0.0)

@@ -57,15 +57,32 @@ class TorchField(nn.Module):
         What depends on some of them only is computed once for all others: a grid is x (1, nx), y (ny, 1), t (1, 1).
         All have as many dimensions.
         """
+        return self.tangents(x, y, t, "")[0]
+
+    def tangents(self, x: torch.Tensor, y: torch.Tensor, t: torch.Tensor, axes: str) -> torch.Tensor:
+        """Return (1 + len(axes), ..., n_outputs): outputs as `evaluate`, and their derivatives by normalised x, y or t.
+
+        By forward mode: inside a cell the interpolation is multilinear, a ReLU passes on what moves where it is
+        positive.
+        """
         spread = self.layout.config.spatial_scale
-        features = [levels(self.spatial, (x, y)) for levels in self.in_space]
-        features += [levels(self.temporal, (x * spread, y * spread, t)) for levels in self.in_time]
+        features = [levels(self.spatial, (x, y), ["xy".find(axis) for axis in axes]) for levels in self.in_space]
+        for levels in self.in_time:
+            parts = levels(self.temporal, (x * spread, y * spread, t), ["xyt".find(axis) for axis in axes])
+            by = [part if axis == "t" else part * spread for axis, part in zip(axes, parts[1:], strict=True)]
+            features.append([parts[0], *by])
         shape = torch.broadcast_shapes(x.shape, y.shape, t.shape)
         if pad := self.layout.n_inputs_padded - self.layout.n_inputs:
-            features.append(self.spatial.new_ones((*shape, pad)))
-        h = torch.cat([part.expand(*shape, part.shape[-1]) for part in features], dim=-1)
+            constant = self.spatial.new_ones((*shape, pad))
+            features.append([constant, *[torch.zeros_like(constant)] * len(axes)])
+        streams = [
+            torch.cat([part.expand(*shape, part.shape[-1]) for part in parts], dim=-1)
+            for parts in zip(*features, strict=True)
+        ]
+        h = torch.stack(streams) if axes else streams[0][None]
         for matrix in self.matrices[:-1]:
-            h = torch.relu(h @ matrix.T)
+            h = h @ matrix.T
+            h = torch.cat([torch.relu(h[:1]), h[1:] * (h[:1] > 0)]) if axes else torch.relu(h)
         out: torch.Tensor = (h @ self.matrices[-1].T)[..., : self.layout.n_outputs]
         return out
 
@@ -92,8 +109,13 @@ class _Levels(nn.Module):
         for name, value in constants.items():
             self.register_buffer(name, value, persistent=False)
 
-    def forward(self, table: torch.Tensor, position: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Return (..., levels * n_features) at coordinates that broadcast to each other."""
+    def forward(
+        self, table: torch.Tensor, position: Sequence[torch.Tensor], moving: Sequence[int]
+    ) -> list[torch.Tensor]:
+        """Interpolate at coordinates that broadcast to each other.
+
+        Returns (..., levels * n_features), and its derivatives by the coordinates that ``moving`` numbers: 0 for -1.
+        """
         entries = table.view(-1, self.n_features)
         column = (-1, *[1] * position[0].ndim)
         size, first, resolution = (a.view(column) for a in (self.size, self.first, self.resolution))
@@ -110,20 +132,32 @@ class _Levels(nn.Module):
             keys.append((cell * factor, (cell + 1) * factor))
             weights.append((1.0 - fraction, fraction))
             stride = stride * resolution & _MASK32
-        out = None
+        out: list[torch.Tensor] = []
         for corner in range(2 ** len(position)):
-            index, weight = keys[0][corner & 1], weights[0][corner & 1]
+            upper = [corner >> d & 1 for d in range(len(position))]
+            index = keys[0][upper[0]]
             for d in range(1, len(position)):
-                upper = corner >> d & 1
-                index = index ^ keys[d][upper] if self.hashed else index + keys[d][upper]
-                weight = weight * weights[d][upper]
+                index = index ^ keys[d][upper[d]] if self.hashed else index + keys[d][upper[d]]
             # the entries of a hashed level are a power of two, so that only the low bits matter, which are right
             # whatever the numbers overflow; a dense one counts in 32 bits
             index = index & (size - 1) if self.hashed else (index & _MASK32) % size
-            part = weight[..., None] * entries[index + first]
-            out = part if out is None else out + part
-        assert out is not None
-        return out.movedim(0, -2).flatten(-2)
+            found = entries[index + first]
+            parts = [_product([w[u] for w, u in zip(weights, upper, strict=True)])[..., None] * found]
+            for d in moving:
+                others = [w[u] for i, (w, u) in enumerate(zip(weights, upper, strict=True)) if i != d]
+                part = _product(others)[..., None] * found
+                parts.append(torch.zeros_like(part) if d < 0 else part if upper[d] else -part)
+            out = [a + b for a, b in zip(out, parts, strict=True)] if out else parts
+        slope = self.scale.view(*column, 1).to(entries.dtype)
+        out[1:] = [part * slope for part in out[1:]]
+        return [part.movedim(0, -2).flatten(-2) for part in out]
+
+
+def _product(factors: Sequence[torch.Tensor]) -> torch.Tensor:
+    out = factors[0]
+    for factor in factors[1:]:
+        out = out * factor
+    return out
 
 
 def _runs(levels: Sequence[Level], n_features: int) -> Iterator[_Levels]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 import weakref
@@ -21,6 +22,8 @@ from gdal_gndc.field.torch import TorchField
 log = logging.getLogger(__name__)
 
 _COMPILE = "GNDC_TORCH_COMPILE"
+# evaluations; below, calling them costs as much as they do
+_WORTH_COMPILING = 1 << 12
 
 
 class TorchEvaluator:
@@ -74,13 +77,22 @@ class TorchEvaluator:
         """Return an array on the device."""
         return torch.as_tensor(array, device=self.device)
 
-    def evaluate(self, field: NativeField, x: torch.Tensor, y: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """Return what `TorchField.evaluate` does, compiled if that is on."""
-        module = self.module(field)
+    @torch.inference_mode()
+    def grid(
+        self, field: NativeField, x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]], t: float
+    ) -> NDArray[np.float32]:
+        """Return the outputs (ny, nx, n_outputs) at coordinates that broadcast to (ny, nx); compiled if that is on."""
+        module, shape = self.module(field), np.broadcast_shapes(x.shape, y.shape)
+        xs, ys = self.tensor(x), self.tensor(y)
         compiled = self._compiled
-        if compiled is not None:
+        if compiled is not None and math.prod(shape) >= _WORTH_COMPILING:
+            # one length that varies is all that the compiled code has to know of shapes
+            time = torch.full((1,), t, dtype=torch.float32, device=self.device)
+            flat = [a.expand(shape).reshape(-1) for a in (xs, ys)]
+            for a in flat:
+                torch._dynamo.mark_dynamic(a, 0)
             try:
-                return compiled(module, x, y, t)
+                return compiled(module, *flat, time).reshape(*shape, -1).cpu().numpy()
             except Exception as error:
                 # whatever a compiler stumbles over; what is wrong with the arguments fails below too
                 reason = " ".join(str(error).split())[:300]
@@ -89,15 +101,8 @@ class TorchEvaluator:
                     self.device, type(error).__name__, reason,
                 )  # fmt: skip
                 self._compiled = None
-        return module.evaluate(x, y, t)
-
-    @torch.inference_mode()
-    def grid(
-        self, field: NativeField, x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]], t: float
-    ) -> NDArray[np.float32]:
-        """Return the outputs (ny, nx, n_outputs) at coordinates that broadcast to (ny, nx)."""
         time = torch.full((1, 1), t, dtype=torch.float32, device=self.device)
-        return self.evaluate(field, self.tensor(x), self.tensor(y), time).cpu().numpy()
+        return module.evaluate(xs, ys, time).cpu().numpy()
 
 
 def _compiler(device: str) -> Callable[..., torch.Tensor] | None:
@@ -108,5 +113,5 @@ def _compiler(device: str) -> Callable[..., torch.Tensor] | None:
     known = torch.compiler.list_backends(exclude_tags=())
     if compiler not in known:
         raise DeviceError(f"{_COMPILE} is {wanted!r}, expected 0, 1 or one of {', '.join(known)}")
-    # the sizes of grids are variables of the compiled code, which all chunks of one configuration share
-    return torch.compile(TorchField.evaluate, dynamic=True, backend=compiler)
+    # a function, not a method of one module: all chunks of one configuration share what is compiled
+    return torch.compile(TorchField.evaluate, backend=compiler)
