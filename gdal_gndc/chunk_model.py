@@ -312,7 +312,7 @@ class ChunkModel:
             stored = residuals.frame(frame)
             assert stored is not None
             positions = np.cumsum(stored.deltas, dtype=np.int64)
-            scales = np.float32(1.0 if stored.values.dtype == np.float32 else stored.frame_scale)
+            scales: Any = np.float32(1.0 if stored.values.dtype == np.float32 else stored.frame_scale)
             if residuals.info.uses_band_scales and stored.values.dtype != np.float32:
                 steps = np.asarray(residuals.info.band_scales, np.float32)
                 scales = steps[positions % self._shape[3] if steps.size > 1 else 0]

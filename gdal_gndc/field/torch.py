@@ -71,7 +71,7 @@ class TorchField(nn.Module):
             parts = levels(self.temporal, (x * spread, y * spread, t), ["xyt".find(axis) for axis in axes])
             by = [part if axis == "t" else part * spread for axis, part in zip(axes, parts[1:], strict=True)]
             features.append([parts[0], *by])
-        shape = torch.broadcast_shapes(x.shape, y.shape, t.shape)
+        shape = torch.broadcast_shapes(x.shape, y.shape, t.shape)  # type: ignore[no-untyped-call]
         if pad := self.layout.n_inputs_padded - self.layout.n_inputs:
             constant = self.spatial.new_ones((*shape, pad))
             features.append([constant, *[torch.zeros_like(constant)] * len(axes)])
