@@ -11,6 +11,7 @@ from pyproj import Transformer
 from gdal_gndc.errors import TimeError
 from gdal_gndc.vrt.stac import write_stac
 from gdal_gndc.vrt.writer import write_vrts
+from tests.stac_schemas import validate
 
 
 def test_items_and_collection(large: Path, tmp_path: Path) -> None:
@@ -27,6 +28,7 @@ def test_items_and_collection(large: Path, tmp_path: Path) -> None:
         files, items, ["2020-01-03T10:30:00Z", "2020-02-01T00:00:00Z"], [True, False], strict=True
     ):
         item = json.loads((tmp_path / href).read_text())
+        validate(item)
         assert item["type"] == "Feature"
         assert item["id"] == file.stem
         assert item["collection"] == collection["id"]
