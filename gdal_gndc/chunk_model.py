@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from gdal_gndc.field.native import NativeField
 from gdal_gndc.field.place import Place
 from gdal_gndc.format.chunk import Chunk
 from gdal_gndc.format.meta import Meta
-from gdal_gndc.targets import row_tiles
+from gdal_gndc.targets import grid_axes, grid_rows
 from gdal_gndc.time_axis import TimeAxis
 from gdal_gndc.times import to_seconds
 
@@ -25,6 +27,8 @@ _PARAMS = {
     2: ("lon_min", "lon_span", "lat_min", "lat_span"),
     1: ("x_min", "x_span", "y_min", "y_span", "z_min", "z_span"),
 }
+# outputs evaluated elsewhere that are worth several threads to take over
+_PARALLEL = 1 << 16
 _RESIDUAL_TYPES = {"int8": lib.GNDC_INT8, "int16": lib.GNDC_INT16, "float32": lib.GNDC_FLOAT32}
 
 
@@ -214,14 +218,40 @@ class ChunkModel:
             check(status, message, path=self.path, entry=self.entry)
             return
         self.check()
-        place = self.place
-        for part, rows, cols in row_tiles(grid, backend.batch):
-            x, y = place.grid(rows, cols)
-            if x.size and y.size:
-                raw = np.ascontiguousarray(backend.grid(self.field, x, y, t), np.float32)
-                c_raw = pointer("float", raw)
-                status = lib.gndc_grid_add_raw(part, self.struct, c_raw, weight, mask, residual, message)
-                check(status, message, path=self.path, entry=self.entry)
+        place, (rows, cols) = self.place, grid_axes(grid)
+        (r0, r1), (c0, c1) = place.covered(rows, cols)
+        if r0 == r1 or c0 == c1:
+            return
+        tile = max(1, backend.batch // (c1 - c0))
+        for first in range(r0, r1, tile):
+            last = min(first + tile, r1)
+            x, y = place.grid(rows[first:last], cols[c0:c1])
+            raw = np.ascontiguousarray(backend.grid(self.field, x, y, t), np.float32)
+            self._write(grid, first, last, raw, weight, mask, residual, n_threads)
+
+    def _write(
+        self, grid: Any, first: int, last: int, raw: NDArray[np.float32], weight: float, mask: Any, residual: Any,
+        n_threads: int,
+    ) -> None:  # fmt: skip
+        """Add network outputs (ny, nx, n_outputs) of the rows ``first`` to ``last`` of a ``gndc_grid``."""
+
+        def write(rows: tuple[int, int], outputs: NDArray[np.float32]) -> None:
+            message = message_buffer()
+            part = grid_rows(grid, *rows)
+            status = lib.gndc_grid_add_raw(
+                part, self.struct, pointer("float", outputs), weight, mask, residual, message
+            )
+            check(status, message, path=self.path, entry=self.entry)
+
+        threads = n_threads if n_threads > 0 else int(lib.gndc_threads())
+        # rows of blocks are evaluated once, which bands of pixels would divide
+        if threads == 1 or raw[..., 0].size < _PARALLEL or len(raw) != last - first:
+            write((first, last), raw)
+            return
+        edges = [first + (last - first) * i // threads for i in range(threads + 1)]
+        with ThreadPoolExecutor(threads) as pool:
+            bands = list(pairwise(edges))
+            list(pool.map(write, bands, [raw[a - first : b - first] for a, b in bands]))
 
     def answer(
         self, seconds: NDArray[np.float64], observed: NDArray[np.int64], weights: NDArray[np.float64]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -37,20 +37,21 @@ def grid_target(
     return grid, (rows, cols, c_bands, weights, out)
 
 
-def row_tiles(grid: Any, cells: int) -> Iterator[tuple[Any, Doubles, Doubles]]:
-    """Give the parts of a ``gndc_grid`` of whole rows and about ``cells`` cells, each with its rows and columns."""
-    n_rows, n_cols = grid.n_rows, grid.n_cols
-    rows, cols = (
-        np.frombuffer(ffi.buffer(axis, 8 * n), np.float64) for axis, n in ((grid.rows, n_rows), (grid.cols, n_cols))
-    )
-    step = max(1, cells // max(1, n_cols))
-    for first in range(0, n_rows, step):
-        part = ffi.new("gndc_grid *", grid[0])
-        part.n_rows = min(step, n_rows - first)
-        part.rows, part.out = grid.rows + first, grid.out + first * grid.row_stride
-        if grid.weights != ffi.NULL:
-            part.weights = grid.weights + first * n_cols
-        yield part, rows[first : first + part.n_rows], cols
+def grid_axes(grid: Any) -> tuple[Doubles, Doubles]:
+    """Return the rows and columns of a ``gndc_grid``, as views."""
+    axes = ((grid.rows, grid.n_rows), (grid.cols, grid.n_cols))
+    rows, cols = (np.frombuffer(ffi.buffer(axis, 8 * n), np.float64) for axis, n in axes)
+    return rows, cols
+
+
+def grid_rows(grid: Any, first: int, last: int) -> Any:
+    """Return the ``gndc_grid`` of some rows of one."""
+    part = ffi.new("gndc_grid *", grid[0])
+    part.n_rows = last - first
+    part.rows, part.out = grid.rows + first, grid.out + first * grid.row_stride
+    if grid.weights != ffi.NULL:
+        part.weights = grid.weights + first * grid.n_cols
+    return part
 
 
 def series_target(

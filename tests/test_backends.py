@@ -148,13 +148,14 @@ def test_torch_is_all_that_evaluates(tmp_path, monkeypatch):
         ds.read(0)
 
 
-def test_torch_agrees_on_every_case(case):
+def test_torch_agrees_on_every_case(case, monkeypatch):
     """Masks, residuals, halos in space and time, blocks, logarithms, sensors: all frames, points and derivatives."""
     pytest.importorskip("torch", reason="the torch backend needs PyTorch")
+    monkeypatch.setattr("gdal_gndc.chunk_model._PARALLEL", 200)
     rng = np.random.default_rng(1)
     with (
         gdal_gndc.open(case.path, backend="native") as native,
-        gdal_gndc.open(case.path, backend="torch", device="cpu") as ds,
+        gdal_gndc.open(case.path, backend="torch", device="cpu", n_threads=3) as ds,
     ):
         rows, cols = rng.uniform(0, ds.height, 80), rng.uniform(0, ds.width, 80)
         moments = [ds.resolve_time(i) for i in range(ds.n_timestamps)]

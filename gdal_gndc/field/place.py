@@ -93,14 +93,18 @@ class Place:
             out[axis, :, (at <= 0) | (at >= 1)] = 0
         return out
 
+    def covered(self, rows: Doubles, cols: Doubles) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return which of ascending rows and columns the chunk stores: (first, last) of each."""
+        y0, y1, x0, x1 = self.stored
+        (r0, r1), (c0, c1) = np.searchsorted(rows, (y0, y1)), np.searchsorted(cols, (x0, x1))
+        return (int(r0), int(r1)), (int(c0), int(c1))
+
     def grid(self, rows: Doubles, cols: Doubles) -> tuple[Floats, Floats]:
-        """Return the model's coordinates of the part of a grid that the chunk stores, one a block.
+        """Return the model's coordinates of rows and columns that the chunk stores, one a block.
 
         (1, nx) and (ny, 1), or (ny, nx) both where neither follows from one axis.
         """
-        y = rows[(rows >= self.stored[0]) & (rows < self.stored[1])]
-        x = cols[(cols >= self.stored[2]) & (cols < self.stored[3])]
-        return self.model(self._first(y, 0)[:, None], self._first(x, 1)[None, :])
+        return self.model(self._first(rows, 0)[:, None], self._first(cols, 1)[None, :])
 
     def weight(self, rows: Doubles, cols: Doubles) -> Doubles:
         """Return the feather weight in (0, 1] at pixel coordinates that the chunk stores."""

@@ -89,6 +89,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--isa", nargs="*", default=["avx512", "avx2"])
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="cuda: the torch backend, by itself")
+    parser.add_argument("--backend", choices=["native", "torch"], default="native", help="torch: it alone, on --device")
     parser.add_argument("--json", type=Path, help="write the table here too")
     options = parser.parse_args()
     python = os.environ.get("GNDC_PEER_PYTHON")
@@ -98,8 +99,8 @@ def main() -> None:
         path = write_cube(Path(folder) / "cube.gndc", size=SIZE, frames=FRAMES, config=DEFAULT)
         if peer:
             peer(open=str(path), call="read", args={"time": 5, "window": [0, 0, 16, 16]})
-        if options.device == "cuda":
-            measure_cuda(path, options.rounds, rows)
+        if options.device == "cuda" or options.backend == "torch":
+            measure_torch(path, options.device, options.rounds, rows)
             options.isa = []
         for isa in options.isa:
             if not lib.gndc_set_isa(isa.encode()):
@@ -208,17 +209,58 @@ with gdal_gndc.open(sys.argv[1]) as dataset:
 """
 
 
-def measure_cuda(path: Path, rounds: int, rows: list[dict[str, Any]]) -> None:
-    """The torch backend: windows and a frame, brought to the host."""
+def measure_torch(path: Path, device: str, rounds: int, rows: list[dict[str, Any]]) -> None:
+    """The torch backend, uncompiled and compiled: windows brought to the host, series, derivatives; equal to the core's."""
     import torch
 
-    print(f"\n{torch.cuda.get_device_name()}, torch {torch.__version__}")
-    with gdal_gndc.open(path, backend="torch", device="cuda") as dataset:
-        for size in (1024, SIZE):
-            seconds = compare(lambda n=size: dataset.read(5, window=(0, 0, n, n)), None, rounds)[0]
-            rate = size**2 * 1e-6 / seconds
-            rows.append({"isa": "cuda", "what": f"{size} x {size}", "seconds": seconds, "rate": rate, "unit": "Mpx/s"})
-            print(f"{f'{size} x {size}':38} {rate:10.3g} Mpx/s", flush=True)
+    where = torch.cuda.get_device_name() if device == "cuda" else f"{machine()}, {torch.get_num_threads()} of torch"
+    print(f"\n{where}, torch {torch.__version__}")
+    # a CPU would take minutes for a frame
+    sizes, n_points, side = ((1024, SIZE), 10_000, 1024) if device == "cuda" else ((256, 512), 500, 128)
+    points = np.random.default_rng(1).integers(0, SIZE, (n_points, 2))
+    with gdal_gndc.open(path) as core:
+        expected = core.read(5, window=(0, 0, sizes[0], sizes[0]))
+        series, slopes = core.series(points[:100]), core.gradient(5, window=(0, 0, 32, 32))
+
+    def same(found: Any, wanted: Any, share: float) -> None:
+        assert np.abs(found - wanted).max() <= share * np.abs(wanted).max(), np.abs(found - wanted).max()
+
+    def add(what: str, amount: float, unit: str, work: Callable[[], object]) -> None:
+        seconds = compare(work, None, rounds)[0]
+        row = {"isa": device, "what": what, "compiled": compiled, "seconds": seconds, "rate": amount / seconds}
+        rows.append({**row, "unit": unit})
+        print(f"{what:38} {amount / seconds:10.4g} {unit}", flush=True)
+
+    for compiled in (False, True):
+        os.environ["GNDC_TORCH_COMPILE"] = str(int(compiled))
+        print("torch.compile" if compiled else "uncompiled")
+        with gdal_gndc.open(path, backend="torch", device=device) as dataset:
+            start = time.perf_counter()
+            same(dataset.read(5, window=(0, 0, sizes[0], sizes[0])), expected, 1e-5)
+            print(f"{'first read':38} {time.perf_counter() - start:10.3g} s", flush=True)
+            evaluator = dataset.cube.backend.torch
+            assert evaluator is not None
+            assert evaluator.compiles == compiled, "the compiler has failed: see the warning"
+            for size in sizes:
+                add(
+                    f"window {size} x {size}",
+                    size**2 * 1e-6,
+                    "Mpx/s",
+                    lambda n=size: dataset.read(5, window=(0, 0, n, n)),
+                )
+            if compiled:
+                continue
+            same(dataset.series(points[:100]), series, 1e-5)
+            same(np.stack(dataset.gradient(5, window=(0, 0, 32, 32))), np.stack(slopes), 1e-4)
+            add(f"{n_points} pixels' series in one call", n_points, "pixels/s", lambda: dataset.series(points))
+            add(
+                f"gradient of {side} x {side}",
+                side**2 * 1e-6,
+                "Mpx/s",
+                lambda: dataset.gradient(5, window=(0, 0, side, side)),
+            )
+    if device == "cuda":
+        print(f"{'peak memory of the device':38} {torch.cuda.max_memory_allocated() / 2**20:10.0f} MB")
 
 
 def ratio(what: str, value: float, rows: list[dict[str, Any]]) -> None:
