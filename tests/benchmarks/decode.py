@@ -210,7 +210,7 @@ with gdal_gndc.open(sys.argv[1]) as dataset:
 
 
 def measure_torch(path: Path, device: str, rounds: int, rows: list[dict[str, Any]]) -> None:
-    """The torch backend, uncompiled and compiled, beside the core: windows, series, derivatives; equal to the core's."""
+    """The torch backend, uncompiled and compiled, beside the core: windows, series, derivatives. All equal the core."""
     import torch
 
     where = torch.cuda.get_device_name() if device == "cuda" else f"{machine()}, {torch.get_num_threads()} of torch"
