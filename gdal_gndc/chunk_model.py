@@ -270,9 +270,10 @@ class ChunkModel:
             n, (t, weights), pointer("float", t), pointer("double", weights), near, np.flatnonzero(weights)
         )
 
-    def add_to_series(self, series: Any, answer: TimeAnswer, n_threads: int) -> None:
-        """Add this chunk's part of a ``gndc_series`` of the times it answers."""
-        message = message_buffer()
+    def add_to_series(self, series: Any, answer: TimeAnswer, n_threads: int, message: Any = None) -> None:
+        """Add this chunk's part of a ``gndc_series`` of the times it answers; ``message`` is room for one."""
+        if message is None:
+            message = message_buffer()
         masks = residuals = ffi.NULL
         if self.has_mask or self.has_residuals:
             masks, residuals = ffi.new("uint8_t *[]", answer.n), ffi.new("gndc_residual *[]", answer.n)
@@ -284,7 +285,8 @@ class ChunkModel:
         status = lib.gndc_series_add(
             series, self.struct, answer.t, answer.weights, masks, residuals, n_threads, message
         )
-        check(status, message, path=self.path, entry=self.entry)
+        if status != lib.GNDC_OK:
+            check(status, message, path=self.path, entry=self.entry)
 
     def add_to_tangents(
         self, target: Any, t: float, rate: float, frame: int, weight: float, weight_rate: float, n_threads: int

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gdal_gndc.cube import Cube, Instants
+from gdal_gndc.cube import Cube
 from gdal_gndc.errors import CoordinateError, TimeError
+from gdal_gndc.instants import Instants
 from gdal_gndc.time_axis import Moment, MomentLike, TimeAxis
 from gdal_gndc.window import apply
 
@@ -156,13 +157,11 @@ class Points:
             If the pixel is not in the cube.
         """
         row, col = operator.index(row), operator.index(col)
-        if not (0 <= row < self.height and 0 <= col < self.width):
+        _, height, width, _ = self._cube.shape
+        if not (0 <= row < height and 0 <= col < width):
             raise self._outside(row, col)
-        series = self._cube.read_series(
-            self._observations, np.array([row + 0.5]), np.array([col + 0.5]), self.band_list(bands)
-        )
-        found: NDArray[np.float32] = series[0]
-        return found
+        chosen = self._every_band if bands is None else tuple(self.band_list(bands))
+        return self._cube.read_pixel(self._observations, row + 0.5, col + 0.5, chosen)
 
     def series(self, points: ArrayLike, bands: Bands = None) -> NDArray[np.float32]:
         """Read pixels at all observations in one evaluation.
@@ -221,13 +220,20 @@ class Points:
     # -- private -------------------------------------------------------------------------------------------------
 
     def _series(self, points: NDArray[Any], moments: Sequence[Moment] | Instants, bands: Bands) -> NDArray[np.float32]:
-        if points.ndim != 2 or points.shape[1] != 2 or not np.issubdtype(points.dtype, np.integer):
+        if points.ndim != 2 or points.shape[1] != 2 or points.dtype.kind not in "iu":
             raise CoordinateError(f"points {points.shape} {points.dtype}, expected integers (N, 2): rows and columns")
+        if len(points) == 1 and isinstance(moments, Instants):
+            row, col = points[0].tolist()
+            return self.pixel_series(row, col, bands)[np.newaxis]
         bad = ((points < 0) | (points >= (self.height, self.width))).any(axis=1)
         if bad.any():
             raise self._outside(*points[int(np.flatnonzero(bad)[0])])
         rows, cols = (np.ascontiguousarray(points[:, i] + 0.5, np.float64) for i in (0, 1))
         return self._cube.read_series(moments, rows, cols, self.band_list(bands))
+
+    @cached_property
+    def _every_band(self) -> tuple[int, ...]:
+        return tuple(self.band_list(None))
 
     @cached_property
     def _observations(self) -> Instants:

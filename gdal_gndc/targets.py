@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gdal_gndc.field.core import ffi, lib, pointer
+from gdal_gndc.field.core import ffi, lib, message_buffer, pointer
 
 if TYPE_CHECKING:
     from gdal_gndc.chunk_model import ChunkModel, TimeAnswer
@@ -67,6 +67,32 @@ def series_target(
     series.weights = ffi.NULL if weights is None else pointer("float", weights)
     series.precision = precision
     return series, (rows, cols, c_bands, weights, out)
+
+
+class PixelTarget:
+    """A ``gndc_series`` of one point, to be filled again and again by one thread: only place and array change.
+
+    ``shape`` is that of the array, (T, C); ``routed`` holds indices of chunks, ``message`` one of the core.
+    """
+
+    def __init__(self, n_times: int, bands: Sequence[int], n_chunks: int, *, blends: bool, precision: int) -> None:
+        self.shape = (n_times, len(bands))
+        self.rows, self.cols = ffi.new("double[1]"), ffi.new("double[1]")
+        self.routed, self.message = ffi.new("int64_t[]", n_chunks), message_buffer()
+        self._bands = ffi.new("int32_t[]", list(bands))
+        self._weights = ffi.new("float[]", n_times) if blends else ffi.NULL
+        self.series = ffi.new("gndc_series *")
+        self.series.n_points, self.series.n_times, self.series.n_bands = 1, n_times, len(bands)
+        self.series.rows, self.series.cols, self.series.bands = self.rows, self.cols, self._bands
+        self.series.weights, self.series.precision = self._weights, precision
+
+    def begin(self, row: float, col: float, fill: float) -> NDArray[np.float32]:
+        """Return a new array that the series fills from here on."""
+        out = np.empty(self.shape, np.float32)
+        self.rows[0], self.cols[0] = row, col
+        self.series.out = ffi.from_buffer("float[]", out)
+        lib.gndc_series_begin(self.series, fill)
+        return out
 
 
 def tangents_target(

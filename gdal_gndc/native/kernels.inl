@@ -10,6 +10,7 @@
 #include "kernels_follow.inl"
 #include "kernels_hash.inl"
 #include "kernels_rows.inl"
+#include "kernels_series.inl"
 #include "simd.h"
 
 namespace {
@@ -20,25 +21,6 @@ using gndc::GridPlan;
 using gndc::GridSink;
 using gndc::Level;
 using gndc::Scratch;
-using gndc::SeriesSink;
-
-template <typename T>
-void spatial_features(const FieldView &field, int n, const T *x, const T *y, float *features, int64_t stride) {
-    const Grid &grid = field.layout.spatial;
-    with_features(grid.features, [&](auto fixed) {
-        constexpr int F = decltype(fixed)::value;
-        for (int l = 0; l < grid.n_levels; ++l) {
-            const Level &level = grid.levels[l];
-            const float *table = field.spatial + level.offset;
-            float *out = features + l * grid.features;
-            for (int p = 0; p < n; ++p) {
-                const Place px = place(x[p], level), py = place(y[p], level);
-                interpolate2<F>(level, table, grid.features, row_key(level, py.cell, 0),
-                                row_key(level, py.cell + 1, 0), px, py.fraction, out + p * stride);
-            }
-        }
-    });
-}
 
 void points(const FieldView &field, int n, const float *x, const float *y, const float *t, Scratch &s) {
     const int64_t stride = field.layout.n_inputs_padded;
@@ -114,54 +96,6 @@ void grid_rows(const FieldView &field, const GridPlan &plan, int64_t row0, int64
             tile_features(field, plan, plan.y[row], col, n, s, stride);
             decode(field, n, s);
             sink(context, row, col, n, s.raw);
-        }
-    }
-}
-
-void series(const FieldView &field, int64_t n_points, const double *x, const double *y, int64_t n_times, const float *t,
-            Scratch &s, SeriesSink sink, void *context) {
-    const Grid &spatial = field.layout.spatial, &temporal = field.layout.temporal;
-    const int64_t stride = field.layout.n_inputs_padded;
-    const int64_t n_spatial = static_cast<int64_t>(spatial.n_levels) * spatial.features;
-    const int64_t n_rest = stride - n_spatial;  // temporal features and the constant inputs
-    const double scale = field.layout.spatial_scale;
-    const gndc::Layer &first = field.layers[0];
-    for (int64_t base = 0; base < n_points; base += s.tile) {
-        const int n = static_cast<int>(n_points - base < s.tile ? n_points - base : s.tile);
-        // the spatial branch's share of the first layer, once per point
-        spatial_features(field, n, x + base, y + base, s.features, stride);
-        dense<false, false>(s.features, stride, first.weights, n_spatial, first.n, s.partial, field.width, padded(n));
-        set_ones(field, s.tile, s.features, stride, field.layout.n_inputs - n_spatial);
-        for (int p = 0; p < n; ++p) {
-            const double px = x[base + p] * scale, py = y[base + p] * scale;
-            for (int64_t t0 = 0; t0 < n_times; t0 += s.tile) {
-                const int m = static_cast<int>(n_times - t0 < s.tile ? n_times - t0 : s.tile);
-                with_features(temporal.features, [&](auto fixed) {
-                    constexpr int F = decltype(fixed)::value;
-                    for (int l = 0; l < temporal.n_levels; ++l) {
-                        const Level &level = temporal.levels[l];
-                        const float *table = field.temporal + level.offset;
-                        const Place cx = place(px, level), cy = place(py, level);
-                        float *out = s.features + l * temporal.features;
-                        for (int i = 0; i < m; ++i) {
-                            const Place ct = place(t[t0 + i], level);
-                            uint32_t key[4];
-                            keys3(level, cy.cell, ct.cell, key);
-                            interpolate3<F>(level, table, temporal.features, key, cx, cy.fraction, ct.fraction,
-                                            out + i * stride);
-                        }
-                    }
-                });
-                const int count = padded(m);
-                for (int i = 0; i < count; ++i) {
-                    __builtin_memcpy(s.hidden[0] + i * field.width, s.partial + p * field.width,
-                                     static_cast<size_t>(first.n) * sizeof(float));
-                }
-                dense<true, true>(s.features, stride, first.weights + n_spatial * first.n, n_rest, first.n,
-                                  s.hidden[0], field.width, count);
-                decode_tail(field, s.hidden[0], count, s);
-                sink(context, base + p, t0, m, s.raw);
-            }
         }
     }
 }

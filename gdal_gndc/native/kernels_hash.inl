@@ -72,7 +72,7 @@ template <int F>
 inline void interpolate2(const Level &level, const float *table, int n, uint32_t key0, uint32_t key1, Place x, float fy,
                          float *out) {
     float left[F ? F : kMaxFeatures], right[F ? F : kMaxFeatures];
-    const int64_t f = n;
+    const int64_t f = F ? F : n;
     Features<F>::mix(table + vertex(level, key0, x.cell) * f, table + vertex(level, key1, x.cell) * f, fy, left, n);
     Features<F>::mix(table + vertex(level, key0, x.cell + 1) * f, table + vertex(level, key1, x.cell + 1) * f, fy,
                      right, n);
@@ -85,7 +85,7 @@ inline void interpolate3(const Level &level, const float *table, int n, const ui
                          float ft, float *out) {
     constexpr int kF = F ? F : kMaxFeatures;
     float low[kF], high[kF], left[kF], right[kF];
-    const int64_t f = n;
+    const int64_t f = F ? F : n;
     const int64_t c = x.cell;
     Features<F>::mix(table + vertex(level, key[0], c) * f, table + vertex(level, key[2], c) * f, ft, low, n);
     Features<F>::mix(table + vertex(level, key[1], c) * f, table + vertex(level, key[3], c) * f, ft, high, n);

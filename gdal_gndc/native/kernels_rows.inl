@@ -36,7 +36,7 @@ inline void mix_vertices(const Level &level, const float *table, int n, uint32_t
             return;
         }
     }
-    const int64_t stride = n;
+    const int64_t stride = F ? F : n;
     for (int64_t i = 0; i < count; ++i) {
         Features<F>::mix(table + vertex(level, key0, first + i) * stride,
                          table + vertex(level, key1, first + i) * stride, f, out + i * stride, n);
@@ -47,8 +47,8 @@ template <int F>
 inline void tile_from_row(const float *row, int n, const LevelColumns &columns, int64_t col, int count, float *out,
                           int64_t stride) {
     for (int p = 0; p < count; ++p) {
-        const float *v = row + (columns.cell[col + p] - columns.first) * n;
-        Features<F>::mix(v, v + n, columns.fraction[col + p], out + p * stride, n);
+        const float *v = row + (columns.cell[col + p] - columns.first) * (F ? F : n);
+        Features<F>::mix(v, v + (F ? F : n), columns.fraction[col + p], out + p * stride, n);
     }
 }
 

@@ -2,6 +2,7 @@
 #ifndef GNDC_SCRATCH_H
 #define GNDC_SCRATCH_H
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -49,13 +50,7 @@ class Workers {
         }
         m_scratch.resize(static_cast<size_t>(count));
         for (Scratch &s : m_scratch) {
-            m_memory.emplace_back(static_cast<float *>(std::aligned_alloc(64, static_cast<size_t>(total) * 4)));
-            float *p = m_memory.back().get();
-            if (!p) {
-                throw std::bad_alloc();
-            }
-            // unused samples of a tile are evaluated too: no garbage in them
-            std::memset(p, 0, static_cast<size_t>(total) * 4);
+            float *p = take(static_cast<size_t>(total) * 4);
             float *parts[12];
             for (int i = 0; i < 12; ++i) {
                 parts[i] = p;
@@ -74,6 +69,9 @@ class Workers {
             s.fixed = reinterpret_cast<int16_t *>(parts[9]);
             s.units = parts[10];
             s.changes = parts[11];
+            if (sizes[11]) {
+                std::fill(s.changes, s.changes + 64, 0.0f);
+            }
             s.fixed_hidden = fixed;
         }
     }
@@ -90,8 +88,60 @@ class Workers {
     struct Free {
         void operator()(float *p) const { std::free(p); }
     };
-    std::vector<std::unique_ptr<float, Free>> m_memory;
+    using Memory = std::unique_ptr<float, Free>;
+
+    // A small block that a thread keeps for its next call: to make one anew takes longer than a pixel's series.
+    struct Kept {
+        Memory memory;
+        size_t bytes = 0;
+        bool lent = false;
+    };
+    static constexpr size_t kMostKept = size_t{1} << 20;
+
+    struct Loan {
+        Loan() = default;
+        Loan(const Loan &) = delete;
+        Loan &operator=(const Loan &) = delete;
+        ~Loan() {
+            if (held) {
+                kept().lent = false;
+            }
+        }
+        bool held = false;
+    };
+
+    static Kept &kept() {
+        thread_local Kept block;
+        return block;
+    }
+
+    // Unused samples of a tile are evaluated too, whatever they are; but memory that never was a number costs time.
+    static Memory allocate(size_t bytes) {
+        Memory memory(static_cast<float *>(std::aligned_alloc(64, bytes)));
+        if (!memory) {
+            throw std::bad_alloc();
+        }
+        std::memset(memory.get(), 0, bytes);
+        return memory;
+    }
+
+    float *take(size_t bytes) {
+        Kept &block = kept();
+        if (bytes > kMostKept || block.lent) {
+            m_memory.push_back(allocate(bytes));
+            return m_memory.back().get();
+        }
+        if (block.bytes < bytes) {
+            block.memory = allocate(bytes);
+            block.bytes = bytes;
+        }
+        block.lent = m_loan.held = true;
+        return block.memory.get();
+    }
+
+    std::vector<Memory> m_memory;
     std::vector<Scratch> m_scratch;
+    Loan m_loan;
 };
 
 }  // namespace gndc
