@@ -67,7 +67,7 @@ class Cube:
         self._load_locks: dict[int, threading.Lock] = {}
         self._lock = threading.Lock()
         self._closed = False
-        self._pixel_targets = threading.local()
+        self._pixels = _PixelTargets()
 
         entries = container.manifest.chunks
         self._bounds = np.array([(*c.time, *c.y, *c.x) for c in entries], np.int64).reshape(-1, 6)
@@ -189,8 +189,9 @@ class Cube:
     def read_pixel(self, times: Instants, row: float, col: float, bands: tuple[int, ...]) -> NDArray[np.float32]:
         """Evaluate one point, as `read_series` does, in a fraction of its time: (len(times), len(bands)) float32."""
         if self.backend.torch is not None:
-            return self.read_series(times, np.array([row]), np.array([col]), bands)[0]
-        targets = self._pixel_targets.__dict__
+            found: NDArray[np.float32] = self.read_series(times, np.array([row]), np.array([col]), bands)[0]
+            return found
+        targets = self._pixels.of
         target = targets.get(key := (len(times), bands))
         if target is None:
             targets.clear()  # a thread reads one kind of series for long
@@ -201,8 +202,8 @@ class Cube:
             raise self._is_closed()
         out = target.begin(row, col, self._fill)
         box = row, math.nextafter(row, math.inf), col, math.nextafter(col, math.inf)
-        found = lib.gndc_route_times(self._geometry, times.c_frames, len(times), *box, target.routed)
-        for k in range(found):
+        routed = lib.gndc_route_times(self._geometry, times.c_frames, len(times), *box, target.routed)
+        for k in range(routed):
             i = target.routed[k]
             chunk = self._chunk(i)
             chunk.add_to_series(target.series, self._answer(times, i, chunk), self.n_threads, target.message)
@@ -369,6 +370,13 @@ class Cube:
             lock = self._load_locks.setdefault(index, threading.Lock())
         with lock:
             return self._chunks.get(index, make)
+
+
+class _PixelTargets(threading.local):
+    """Those of each thread, by their number of times and bands."""
+
+    def __init__(self) -> None:
+        self.of: dict[tuple[int, tuple[int, ...]], PixelTarget] = {}
 
 
 def _box(rows: NDArray[np.float64], cols: NDArray[np.float64]) -> tuple[float, float, float, float]:

@@ -86,9 +86,9 @@ class PixelTarget:
         self.series.rows, self.series.cols, self.series.bands = self.rows, self.cols, self._bands
         self.series.weights, self.series.precision = self._weights, precision
 
-    def begin(self, row: float, col: float, fill: float) -> NDArray[np.float32]:
+    def begin(self, row: float, col: float, fill: float) -> Floats:
         """Return a new array that the series fills from here on."""
-        out = np.empty(self.shape, np.float32)
+        out: Floats = np.empty(self.shape, np.float32)
         self.rows[0], self.cols[0] = row, col
         self.series.out = ffi.from_buffer("float[]", out)
         lib.gndc_series_begin(self.series, fill)
