@@ -165,8 +165,11 @@ class About:
         return self._meta.raw
 
     def metrics(self) -> dict[str, Any] | None:
-        """Return the quality that was measured when the file was written (``metrics.json``), None if it has none."""
-        return self._cube.container.sidecar("metrics.json")
+        """Return the quality that was measured when the file was written (``metrics.json``), None if it has none.
+
+        Whatever its layout in the file, ``bands`` is a list with a dict a band, in their order.
+        """
+        return self._cube.container.metrics()
 
     def cache_info(self) -> dict[str, CacheInfo]:
         """Return hits, misses and bytes of the caches of chunks and of decompressed masks and residuals."""

@@ -17,7 +17,7 @@ from gdal_gndc.encode.chunks import ChunkJob
 from gdal_gndc.encode.cluster import Scheduler
 from gdal_gndc.encode.combine import combined_metrics
 from gdal_gndc.encode.device import Device, choose_device
-from gdal_gndc.encode.documents import Documents, dump
+from gdal_gndc.encode.documents import Documents
 from gdal_gndc.encode.inputs import Inputs, Source, SourceOptions, open_source
 from gdal_gndc.encode.inputs.source import Range
 from gdal_gndc.encode.memory import parse_memory, peak_memory
@@ -30,6 +30,7 @@ from gdal_gndc.encode.within import prepare_within
 from gdal_gndc.encode.work_folder import WorkFolder, digest, told
 from gdal_gndc.errors import EncodeError
 from gdal_gndc.format.container import Container
+from gdal_gndc.format.document import dump_json
 from gdal_gndc.format.manifest import ChunkEntry, Manifest
 from gdal_gndc.format.meta import Meta
 from gdal_gndc.observations import fills_gaps, observation_entry
@@ -168,7 +169,7 @@ def append(
                 metrics = combined_metrics(work.beside, new, before.metrics)
                 if plan.max_error:
                     check_bound(metrics, plan.max_error, path)
-                documents.write_with_metrics(work.beside, metrics, before.raw_bytes(new), sidecars)
+                documents.write_with_metrics(work.beside, metrics, sidecars)
                 check_opens(work.beside)
             work.complete()
     return EncodeReport(
@@ -204,7 +205,7 @@ class _Before:
             container,
             container.meta,
             container.manifest,
-            container.sidecar("metrics.json"),
+            container.metrics(),
             container.sidecar("provenance.json"),
         )
 
@@ -309,7 +310,7 @@ class _Before:
             return {}
         more = {"n_files": len(new.names), "n_dates": len(new.times), "steps": plan.steps, "preset": plan.preset}
         appended = [*self.provenance.get("x_appended", []), more]
-        return {"provenance.json": dump({**self.provenance, "x_appended": appended})}
+        return {"provenance.json": dump_json({**self.provenance, "x_appended": appended})}
 
     def raw_bytes(self, new: Source) -> int:
         """Size of all source values without compression."""

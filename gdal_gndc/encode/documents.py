@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,11 @@ from gdal_gndc.encode.inputs import Source
 from gdal_gndc.encode.observed import observation_entries
 from gdal_gndc.encode.plan import Plan
 from gdal_gndc.errors import EncodeError
+from gdal_gndc.format.document import dump_json
 from gdal_gndc.format.manifest import Manifest
 from gdal_gndc.format.meta import Meta
+from gdal_gndc.format.metrics import ENTRY as METRICS
+from gdal_gndc.format.metrics import MEASURED, packed
 from gdal_gndc.format.writer import ContainerWriter
 from gdal_gndc.observations import FILLED, GAPS
 
@@ -81,33 +83,15 @@ class Documents:
         preview: bytes | None = None,
     ) -> int:
         """Write the container with its sidecars, and return its size."""
-        sidecars = {"provenance.json": dump(_provenance(source, plan, device))}
+        sidecars = {"provenance.json": dump_json(_provenance(source, plan, device))}
         if preview is not None:
             sidecars["preview.png"] = preview
-        return self.write_with_metrics(path, metrics, source.raw_bytes, sidecars)
+        return self.write_with_metrics(path, metrics, sidecars)
 
-    def write_with_metrics(
-        self, path: Path, metrics: dict[str, Any], raw_bytes: int, sidecars: dict[str, bytes]
-    ) -> int:
-        """Write the container with its metrics, which tell the size of the file that holds them."""
-
-        def document(size: int) -> bytes:
-            return dump(
-                {
-                    "source": "decoded file against its sources",
-                    "bytes": size,
-                    "raw_bytes": raw_bytes,
-                    "ratio": float(f"{raw_bytes / size:.5g}"),
-                    "bits_per_sample": float(f"{8 * size / max(1, metrics['n_valid']):.5g}"),
-                    **metrics,
-                }
-            )
-
-        # Blanks at the end of the document make its length, and with it the size it tells, independent of that size.
-        room = len(document(path.stat().st_size)) + 16
-        size = self.write(path, {"metrics.json": b" " * room, **sidecars})
-        self.write(path, {"metrics.json": document(size).ljust(room), **sidecars})
-        return size
+    def write_with_metrics(self, path: Path, metrics: dict[str, Any], sidecars: dict[str, bytes]) -> int:
+        """Write the container with its metrics, and return its size."""
+        document = {"source": MEASURED[0], **packed(metrics)}
+        return self.write(path, {METRICS: dump_json(document), **sidecars})
 
 
 def _provenance(source: Source, plan: Plan, device: str) -> dict[str, Any]:
@@ -133,8 +117,3 @@ def _provenance(source: Source, plan: Plan, device: str) -> dict[str, Any]:
             "hardware": device,
         },
     }
-
-
-def dump(document: dict[str, Any]) -> bytes:
-    """Return JSON without blanks."""
-    return json.dumps(document, separators=(",", ":"), allow_nan=False).encode()

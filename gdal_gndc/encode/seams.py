@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from gdal_gndc.encode.inputs import Source
-from gdal_gndc.format.manifest import Manifest
 
 Range = tuple[int, int]
 Shape = tuple[int, int, int, int]
@@ -35,9 +34,9 @@ def measure_seams(path: str | Path, source: Source | None = None) -> dict[str, f
     -------
     dict
         ``y``, ``x``, ``time``, for the axes that have borders inside: the mean absolute difference of neighbours on
-        both sides of a border, over the mean of all others within 8 pixels or frames of it, averaged over the bands;
-        with a source, over the same ratio there. Halos are blended, so the ends of the halos count as borders too.
-        1 where nothing shows.
+        both sides of a border, over the mean of those on the next 8 pixels or frames that are not blended, averaged
+        over the bands; with a source, over the same ratio there. ``y_halo``, ``x_halo`` and ``time_halo`` are those of
+        the steps at the ends of halos, where the blending of neighbours begins. 1 where nothing shows.
     """
     import gdal_gndc
 
@@ -49,42 +48,38 @@ def measure_seams(path: str | Path, source: Source | None = None) -> dict[str, f
 
         found = {}
         for axis, name in enumerate(("time", "y", "x")):
-            places = _places(manifest, axis, shape)
-            if not places:
-                continue
-            ratio = _ratio(decoded, shape, axis, places)
-            if source is not None:
-                ratio = ratio / _ratio(source.read_frame, shape, axis, places)
-            if np.isfinite(ratio).any():
-                found[name] = float(f"{np.mean(ratio[np.isfinite(ratio)]):.4g}")
+            borders = sorted({getattr(chunk, name)[0] for chunk in manifest.chunks} - {0})
+            halo = manifest.t_overlap if axis == 0 else manifest.overlap
+            ratios = _ratios(decoded, shape, axis, borders, halo)
+            if source is not None and borders:
+                ratios = ratios / _ratios(source.read_frame, shape, axis, borders, halo)
+            for key, ratio in zip((name, f"{name}_halo"), ratios, strict=True):
+                if np.isfinite(ratio).any():
+                    found[key] = float(f"{np.mean(ratio[np.isfinite(ratio)]):.4g}")
     return found
 
 
-def _places(manifest: Manifest, axis: int, shape: Shape) -> list[int]:
-    """First indices behind the borders, and behind the ends of halos there."""
-    name = ("time", "y", "x")[axis]
-    halo = manifest.t_overlap if axis == 0 else manifest.overlap
-    borders = {getattr(chunk, name)[0] for chunk in manifest.chunks} - {0}
-    around = {border + away for border in borders for away in (-halo, 0, halo)}
-    return sorted(place for place in around if 0 < place < shape[axis])
-
-
-def _ratio(read: Read, shape: Shape, axis: int, places: list[int]) -> Any:
-    """Mean step at places of an axis over the mean of those beside them: (C,)."""
-    sums, counts = np.zeros((2, shape[3])), np.zeros((2, shape[3]))  # beside, at
-    for place in places:
-        first, last = max(0, place - _NEAR), min(shape[axis], place + _NEAR)
-        at = (np.arange(first + 1, last) == place).astype(int)
-        other = np.isin(np.arange(first + 1, last), places) & (at == 0)
+def _ratios(read: Read, shape: Shape, axis: int, borders: list[int], halo: int) -> Any:
+    """Mean steps at borders and at ends of halos, each over the mean of those beside the halos: (2, C)."""
+    n = shape[axis]
+    blended = {step for border in borders for step in range(border - halo, border + halo + 1)}
+    ends = {border + away for border in borders for away in (-halo, halo)} - set(borders)
+    # beside, at borders, at ends
+    sums, counts = np.zeros((3, shape[3])), np.zeros((3, shape[3]))
+    for border in borders:
+        first, last = max(0, border - halo - _NEAR), min(n, border + halo + _NEAR)
+        kinds = [
+            1 if step == border else 2 if step in ends else None if step in blended else 0
+            for step in range(first + 1, last)
+        ]
         for steps in _steps(read, shape, axis, (first, last)):
-            for i, step in enumerate(steps):
-                if other[i]:
-                    continue
-                sums[at[i]] += np.nansum(step, axis=0)
-                counts[at[i]] += np.isfinite(step).sum(axis=0)
+            for step, kind in zip(steps, kinds, strict=True):
+                if kind is not None:
+                    sums[kind] += np.nansum(step, axis=0)
+                    counts[kind] += np.isfinite(step).sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         means = sums / counts
-        return means[1] / means[0]
+        return means[1:] / means[0]
 
 
 def _steps(read: Read, shape: Shape, axis: int, span: Range) -> Iterator[Any]:

@@ -18,6 +18,8 @@ from gdal_gndc.format.chunk import Chunk
 from gdal_gndc.format.document import Document, shown
 from gdal_gndc.format.manifest import ChunkEntry, Manifest
 from gdal_gndc.format.meta import Meta
+from gdal_gndc.format.metrics import ENTRY as METRICS
+from gdal_gndc.format.metrics import unpacked
 from gdal_gndc.format.source import Source, open_source
 from gdal_gndc.format.writer import ContainerWriter
 
@@ -119,6 +121,11 @@ class Container:
         if name not in self._infos:
             return None
         return Document.parse(self._read_json(name), path=self.path, entry=name).members
+
+    def metrics(self) -> dict[str, Any] | None:
+        """Return what ``metrics.json`` tells, see `gdal_gndc.format.metrics.unpacked`; None if it is not there."""
+        found = self.sidecar(METRICS)
+        return None if found is None else unpacked(found, self.meta.band_names, self._source.size)
 
     def close(self) -> None:
         """Close the file."""

@@ -6,6 +6,7 @@ import json
 import shutil
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,8 +112,11 @@ def test_flipped_bit_is_found(gdal: Gdal, tmp_path: Path) -> None:
     assert not (tmp_path / "out.tif").exists()
 
 
-def test_statistics_of_the_sidecar(gdal: Gdal, tmp_path: Path) -> None:
-    numbers = [{"min": i - 1.0, "max": i + 1.0, "mean": i + 0.25, "stddev": 0.5} for i in range(3)]
+@pytest.mark.parametrize("columns", [False, True])
+def test_statistics_of_the_sidecar(gdal: Gdal, tmp_path: Path, columns: bool) -> None:
+    numbers: Any = [{"min": i - 1.0, "max": i + 1.0, "mean": i + 0.25, "stddev": 0.5} for i in range(3)]
+    if columns:
+        numbers = {key: [band[key] for band in numbers] for key in numbers[0]}
     path = rewritten(CUBE, tmp_path / "stats.gndc", metrics_json={"bands": numbers})
     bands = gdal.info(f"GNDC:{path}:t=1")["bands"]
     for i, band in enumerate(bands):
@@ -124,8 +128,9 @@ def test_statistics_of_the_sidecar(gdal: Gdal, tmp_path: Path) -> None:
 
 
 def test_strange_sidecar_is_passed_over(gdal: Gdal, tmp_path: Path) -> None:
-    path = rewritten(CUBE, tmp_path / "stats.gndc", metrics_json={"bands": [{"min": "x"}]})
-    assert len(gdal.info(f"GNDC:{path}:t=1")["bands"]) == 3
+    for strange in ([{"min": "x"}], {"min": [1, 2], "max": [1, 2], "mean": [1, 2], "stddev": [1, 2]}, {"min": 3}, 7):
+        path = rewritten(CUBE, tmp_path / "stats.gndc", metrics_json={"bands": strange})
+        assert len(gdal.info(f"GNDC:{path}:t=1")["bands"]) == 3
 
 
 def test_computed_statistics_go_beside(gdal: Gdal, tmp_path: Path) -> None:

@@ -63,14 +63,14 @@ def test_new_dates_are_added_and_old_chunks_stay(
     error = after - source
     assert np.nanstd(error[n:]) < 1.5 * np.nanstd(error[:n])
     assert old_metrics and metrics
-    assert metrics["rmse"] == pytest.approx(float(np.sqrt(np.nanmean(error**2))), rel=1e-5 if not shared else 0.03)
+    assert metrics["rmse"] == pytest.approx(float(np.sqrt(np.nanmean(error**2))), rel=1e-3 if not shared else 0.03)
     assert metrics["n_valid"] == np.isfinite(source).sum()
     assert metrics["bytes"] == cube.stat().st_size == report.bytes
     # what it would be with all sources at hand
     whole = verify(cube, files[: n + 9])
     assert whole.holds and metrics["psnr"] == pytest.approx(whole.metrics["psnr"], abs=0.5)
     assert metrics["r2"] == pytest.approx(whole.metrics["r2"], abs=0.03)
-    assert metrics["bands"][3]["mean"] == pytest.approx(whole.metrics["bands"][3]["mean"])
+    assert metrics["bands"][3]["mean"] == pytest.approx(whole.metrics["bands"][3]["mean"], rel=1e-3)
     assert [path.name for path in tmp_path.iterdir()] == ["x.gndc"]
 
 

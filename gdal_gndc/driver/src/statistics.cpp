@@ -11,10 +11,29 @@ namespace
 
 constexpr const char *ENTRY = "metrics.json";
 
+/** Statistics whose members lie in arrays, a number for each band. */
+std::vector<std::optional<Statistics>> ParseColumns(const Json &columns, size_t bands)
+{
+    std::vector<std::optional<Statistics>> found(bands);
+    if (!(columns.Has("min") && columns.Has("max") && columns.Has("mean") && columns.Has("stddev")))
+        return found;
+    const std::vector<double> low = columns.Numbers("min"), high = columns.Numbers("max");
+    const std::vector<double> mean = columns.Numbers("mean"), deviation = columns.Numbers("stddev");
+    for (const size_t size : {low.size(), high.size(), mean.size(), deviation.size()})
+        if (size != bands)
+            Fail("%s: found %zu numbers, expected as many as the cube has bands", ENTRY, size);
+    for (size_t i = 0; i < bands; ++i)
+        found[i] = Statistics{low[i], high[i], mean[i], deviation[i]};
+    return found;
+}
+
 std::vector<std::optional<Statistics>> Parse(const Cube &cube)
 {
     const std::vector<uint8_t> data = cube.GetContainer().Read(ENTRY);
-    const std::vector<Json> bands = Json::Parse(data.data(), data.size()).Children("bands");
+    const Json document = Json::Parse(data.data(), data.size());
+    if (document.Has("bands") && !document.IsArray("bands"))
+        return ParseColumns(document.Child("bands"), cube.GetMeta().m_bands.size());
+    const std::vector<Json> bands = document.Children("bands");
     if (bands.size() != cube.GetMeta().m_bands.size())
         Fail("%s: found %zu bands, expected as many as the cube has", ENTRY, bands.size());
     std::vector<std::optional<Statistics>> found;
