@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from datetime import datetime
@@ -130,6 +131,31 @@ def test_the_tutorial_runs(tutorial, capsys):
     with rasterio.open("june.tif") as raster:
         assert raster.descriptions[6] == "B08"
         assert raster.tags()["TIFFTAG_DATETIME"] == "2018:06:30 00:00:00"
+
+
+def test_the_tutorials_commands_run(tutorial):
+    """The command line that its users know, as it is written there."""
+    from click.testing import CliRunner
+
+    from gdal_gndc.cli.main import main
+
+    def said(line):
+        done = CliRunner().invoke(main, line.split())
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    assert "118" in said("info cube.gndc")
+    assert json.loads(said("info cube.gndc --json"))["shape"] == [118, 64, 64, 10]
+    said("decompress -i cube.gndc -o out --start 2018-06-01 --end 2018-07-01 --interval 15")
+    assert len(list(Path("out").glob("*.tif"))) == 3
+    said("ndvi cube.gndc -o ndvi.tif --time 2018-06-30")
+    said("derivative cube.gndc --mode mag -o slope.tif")
+    with rasterio.open("ndvi.tif") as ndvi, rasterio.open("slope.tif") as slope:
+        assert (ndvi.count, slope.count) == (1, 10)
+    assert len(said("sample cube.gndc --lon 3.0225 --lat 50.8150").splitlines()) == 119
+    assert len(said("sample cube.gndc --lon 3.0225 --lat 50.8150 --timestamp 2018-06-30").splitlines()) == 2
+    said("timeseries cube.gndc --row 30 --col 41 -o series.csv")
+    assert len(Path("series.csv").read_text().splitlines()) == 119
 
 
 def test_reading_needs_no_torch(tutorial):
