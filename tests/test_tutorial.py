@@ -145,7 +145,7 @@ def test_the_tutorials_commands_run(tutorial):
         return done.output
 
     assert "118" in said("info cube.gndc")
-    assert json.loads(said("info cube.gndc --json"))["shape"] == [118, 64, 64, 10]
+    assert json.loads(said("info cube.gndc --json"))["shape"]["time"] == 118
     said("decompress -i cube.gndc -o out --start 2018-06-01 --end 2018-07-01 --interval 15")
     assert len(list(Path("out").glob("*.tif"))) == 3
     said("ndvi cube.gndc -o ndvi.tif --time 2018-06-30")
