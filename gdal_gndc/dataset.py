@@ -275,7 +275,7 @@ def open_dataset(
         its device; ``numpy`` is a slow reference for grids. The log (``gdal_gndc``, INFO) says what was chosen and why.
     precision
         ``fast`` evaluates the hidden layers in 16-bit fixed point with the compiled core, on a processor that has
-        AVX512-VNNI: values err by some 1e-4 of a band's range. On others it is ``float32``. Derivatives always are.
+        AVX512-VNNI: values err by some 1e-5 of a band's range. On others it is ``float32``. Derivatives always are.
     storage_options
         For the fsspec file system.
     n_threads

@@ -1,9 +1,9 @@
 // Hidden layers in 16-bit fixed point: what gndc_precision's GNDC_PRECISION_FAST means.
 //
-// A sample's activations, which ReLU leaves >= 0, are h = u * q / unit with whole q in [0, kFixedTop] and one u a sample,
-// so that the largest of them is kFixedTop: nothing can saturate and nothing has to be calibrated. A neuron's weights
-// are w = unit * r with whole r, as fine as the sum of all products stays below 2^31 whatever the activations are. Sums
-// are therefore exact integers, and a sample has the same bits whatever is evaluated beside it.
+// A sample's activations, which ReLU leaves >= 0, are h = u * q with whole q in [0, kFixedTop] and one u a sample, such
+// that the largest q is kFixedTop: nothing can saturate and nothing has to be calibrated. A neuron's weights are
+// w = unit * r with whole r, as fine as the sum of all products stays below 2^31 whatever the activations are. Sums are
+// therefore exact, and a sample has the same bits whatever is evaluated beside it.
 #ifndef GNDC_FIXED_H
 #define GNDC_FIXED_H
 

@@ -66,7 +66,7 @@ inline void to_fixed(const float *in, int64_t width, int64_t n, int count, int16
 
 typedef int32_t Sums __attribute__((vector_size(64)));
 
-// sum[i] += a[2 i] * b[2 i] + a[2 i + 1] * b[2 i + 1]. Not the intrinsic, whose operands gcc 12 keeps copying to and fro.
+// sum[i] += a[2 i] * b[2 i] + a[2 i + 1] * b[2 i + 1]. Not the intrinsic, whose sums gcc 12 keeps moving to and fro.
 inline void add_products(Sums &sum, __m512i a, __m512i b) {
     __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
 }

@@ -95,9 +95,9 @@ void gndc_field_free(gndc_field *field);
 int64_t gndc_field_bytes(const gndc_field *field);
 
 /* How the hidden layers are evaluated. GNDC_PRECISION_FAST: in 16-bit fixed point with a scale for every sample and
- * neuron, which errs by some 1e-4 of a band's range, where gndc_has_fast() says that the instruction set in use has what
- * it takes (AVX512-VNNI with "avx512"), else in float32. Samples keep the guarantees above: the same bits in every grid
- * of consecutive pixels and on any number of threads. */
+ * neuron, which errs by some 1e-5 of a band's range, where gndc_has_fast() says that the instruction set in use has
+ * what it takes (AVX512-VNNI with "avx512"), else in float32. Samples keep the guarantees above: the same bits in every
+ * grid of consecutive pixels and on any number of threads. Derivatives are float32 always. */
 typedef enum { GNDC_PRECISION_FLOAT32 = 0, GNDC_PRECISION_FAST = 1 } gndc_precision;
 int gndc_has_fast(void);
 
@@ -142,13 +142,13 @@ void gndc_normalise_times(const double *times, int64_t n, double start, double e
 typedef struct gndc_residual gndc_residual;
 
 /* deltas: gap-coded positions (row * width + col) * n_bands + band of the chunk's stored extent, ascending; values:
- * count of int8, int16 or, as they are to be added, float32. Else with band_scales (1 or n_bands of them) the residual is value * band_scale, else
- * value * frame_scale. */
+ * count of int8, int16 or, as they are to be added, float32. Else with band_scales (1 or n_bands of them) the residual
+ * is value * band_scale, else value * frame_scale. */
 gndc_residual *gndc_residual_new(const int32_t *deltas, const void *values, int64_t count, int type, float frame_scale,
                                  const float *band_scales, int64_t n_band_scales, int64_t height, int64_t width,
                                  int64_t n_bands, int *status, char *message);
-/* The same from an in-band stream, which has one of height * width * n_bands int8 or int16 for every value of the frame,
- * each worth value * scale; those of `sparse` (may be NULL) are added. What is 0 is left out. */
+/* The same from an in-band stream, which has one of height * width * n_bands int8 or int16 for every value of the
+ * frame, each worth value * scale; those of `sparse` (may be NULL) are added. What is 0 is left out. */
 gndc_residual *gndc_residual_dense(const void *values, int type, float scale, const gndc_residual *sparse,
                                    int64_t height, int64_t width, int64_t n_bands, int *status, char *message);
 void gndc_residual_free(gndc_residual *residual);
@@ -164,7 +164,8 @@ typedef struct {
     int32_t use_log;
     int32_t norm_mode;      /* 3, 2, 1 or 0 */
     int32_t has_xyz_params; /* norm_mode 1: params given */
-    double params[6]; /* mode 2: lon_min, lon_span, lat_min, lat_span; mode 1: x_min, x_span, y_min, y_span, z_min, z_span */
+    /* mode 2: lon_min, lon_span, lat_min, lat_span; mode 1: x_min, x_span, y_min, y_span, z_min, z_span */
+    double params[6];
     double transform[6]; /* of the stored extent: a, b, c, d, e, f; used by modes 0 to 2 */
 } gndc_chunk;
 
@@ -191,13 +192,13 @@ int gndc_grid_add(const gndc_grid *grid, const gndc_chunk *chunk, float t, doubl
                   const gndc_residual *residual, int n_threads, char *message);
 void gndc_grid_end(const gndc_grid *grid, float fill);
 
-/* Averaged reading of a grid whose samples are wider than a pixel, which single samples would alias. The rule, for every
- * host to follow to the bit: a sample of size / n pixels along an axis stands for gndc_supersamples(size, n) sub-samples
- * of that axis, ceil(size / n - 1e-6) but at least 1 and at most GNDC_SUPERSAMPLES. The sub-samples are the grid
- * gndc_positions(offset, size, n * supersamples): at whole ratios up to GNDC_SUPERSAMPLES exactly the pixels' centres.
- * Of that finer grid, read as any other with the same `fill`, gndc_average takes the mean of each cell, band by band, in
- * double, row by row, over the sub-samples that are neither NaN nor equal to `fill`. A cell without such is NaN if one
- * of its sub-samples is, else `fill`. One sub-sample per cell gives the bits of the plain read. */
+/* Averaged reading of a grid whose samples are wider than a pixel, which single samples would alias. The rule, for
+ * every host to follow to the bit: a sample of size / n pixels along an axis stands for gndc_supersamples(size, n)
+ * sub-samples of that axis, ceil(size / n - 1e-6) but at least 1 and at most GNDC_SUPERSAMPLES. The sub-samples are the
+ * grid gndc_positions(offset, size, n * supersamples): at whole ratios up to GNDC_SUPERSAMPLES exactly the pixels'
+ * centres. Of that finer grid, read as any other with the same `fill`, gndc_average takes the mean of each cell, band by
+ * band, in double, row by row, over the sub-samples that are neither NaN nor equal to `fill`. A cell without such is NaN
+ * if one of its sub-samples is, else `fill`. One sub-sample per cell gives the bits of the plain read. */
 #define GNDC_SUPERSAMPLES 16
 int64_t gndc_supersamples(double size, int64_t n);
 /* fine: (n_rows * row_samples, n_cols * col_samples, n_bands), contiguous. Of grid its sizes, out and strides are used;

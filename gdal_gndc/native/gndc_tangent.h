@@ -41,8 +41,8 @@ int gndc_tangents_add(const gndc_tangents *tangents, const gndc_chunk *chunk, fl
                       double time_weight, double time_weight_rate, const uint8_t *mask, int n_threads, char *message);
 void gndc_tangents_end(const gndc_tangents *tangents);
 
-/* What gndc_time_weight() changes by per frame, and what gndc_frame_of() changes by per unit of `time`: both that of the
- * piece after a corner, of the piece before it at the last frame. */
+/* What gndc_time_weight() changes by per frame, and what gndc_frame_of() changes by per unit of `time`: both that of
+ * the piece after a corner, of the piece before it at the last frame. */
 double gndc_time_weight_rate(const gndc_cube *cube, int64_t chunk, double frame);
 double gndc_frame_rate(const double *times, int64_t n, double time);
 /* 1 if a chunk's model decodes blocks of several pixels. */

@@ -15,9 +15,9 @@ using gndc::LevelColumns;
 using gndc::Scratch;
 
 // Along a row, before its ReLU, the first layer is piecewise linear in the column: it bends only where a level enters a
-// new cell. A level whose cells are wider than a pixel is therefore followed: the sums of all such levels have one value
-// and one slope per neuron, good up to the next crossing, where both are corrected by the bend of that level's row of
-// vertices. Every kAnchor pixels the sums start afresh.
+// new cell. A level whose cells are wider than a pixel is therefore followed: the sums of all such levels have one
+// value and one slope per neuron, good up to the next crossing, where both are corrected by the bend of that level's
+// row of vertices. Every kAnchor pixels the sums start afresh.
 //
 // A tile is done twice over: level by level, whose weights stay in registers, for the start and for what each crossing
 // changes; then column by column, without a branch that could not be foreseen.
@@ -57,12 +57,12 @@ void find_bends(const FieldView &field, const GridPlan &plan, Scratch &s) {
     }
 }
 
-// One level's share of the sums at column col and of their slopes, and what each of its crossings changes, for NB vectors
-// of neurons. F: features held in registers, 0 for any number.
+// One level's share of the sums at the anchor and of their slopes, and what each of its crossings changes, for NB
+// vectors of neurons. F: features held in registers, 0 for any number.
 template <int NB, int F>
 inline void follow_level(const LevelColumns &columns, const float *row, const float *bends, int n_features,
-                         const float *w, int64_t ldw, const gndc::Start &start, const gndc::Bend *bend, const gndc::Bend *end,
-                         Vec *value, Vec *slope, float *changes) {
+                         const float *w, int64_t ldw, const gndc::Start &start, const gndc::Bend *bend,
+                         const gndc::Bend *end, Vec *value, Vec *slope, float *changes) {
     const int f = F ? F : n_features;
     Vec held[F ? F * NB : 1];
     if constexpr (F > 0) {

@@ -24,7 +24,8 @@ inline void fetch_spatial(const Level &level, const float *table, int64_t featur
     for (int p = 0; p < n; ++p) {
         const Place px = place(x[p], level), py = place(y[p], level);
         for (int k = 0; k < 4; ++k) {
-            __builtin_prefetch(table + vertex(level, row_key(level, py.cell + (k >> 1), 0), px.cell + (k & 1)) * features);
+            const uint32_t row = row_key(level, py.cell + (k >> 1), 0);
+            __builtin_prefetch(table + vertex(level, row, px.cell + (k & 1)) * features);
         }
     }
 }

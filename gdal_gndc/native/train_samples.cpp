@@ -35,9 +35,9 @@ Samples::Samples(const gndc_train_data &data, const gndc_train_options &options,
             ++valid_positions_;
         }
     }
-    candidates_ = valid_positions_ ? static_cast<int64_t>(std::ceil(static_cast<double>(kTile) * static_cast<double>(n_) /
-                                                                    static_cast<double>(valid_positions_)))
-                                   : kTile;
+    const double wanted = static_cast<double>(kTile) * static_cast<double>(n_);
+    candidates_ =
+        valid_positions_ ? static_cast<int64_t>(std::ceil(wanted / static_cast<double>(valid_positions_))) : kTile;
     bits_ = 2;
     while ((int64_t{1} << bits_) < n_) {
         ++bits_;

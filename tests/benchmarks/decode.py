@@ -107,8 +107,8 @@ def main() -> None:
                 print(f"(this machine has no {isa})")
                 continue
             print(f"\n{machine()}")
-            with gdal_gndc.open(path) as dataset:
-                measure(dataset, path, peer, options.rounds, isa, rows)
+            with gdal_gndc.open(path) as dataset, gdal_gndc.open(path, precision="fast") as fast:
+                measure(dataset, fast, path, peer, options.rounds, isa, rows)
         if options.isa:
             measure_more(Path(folder), path, options.rounds, rows)
         print(f"\npeak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
@@ -118,15 +118,19 @@ def main() -> None:
         options.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1))
 
 
-def measure(dataset: Any, path: Path, peer: Peer | None, rounds: int, isa: str, rows: list[dict[str, Any]]) -> None:
+def measure(
+    dataset: Any, fast: Any, path: Path, peer: Peer | None, rounds: int, isa: str, rows: list[dict[str, Any]]
+) -> None:
     rng = np.random.default_rng(1)
     corners = rng.integers(0, SIZE - 256, (8, 2)).tolist()
     points = rng.integers(0, SIZE, (10_000, 2))
     few = points[:200].tolist()
 
-    def window(col: int, row: int, w: int, h: int) -> tuple[Callable[[], object], Callable[[], float] | None]:
+    def window(
+        col: int, row: int, w: int, h: int, source: Any = dataset
+    ) -> tuple[Callable[[], object], Callable[[], float] | None]:
         box = (col, row, w, h)
-        mine = lambda: dataset.read(5, window=box)  # noqa: E731
+        mine = lambda: source.read(5, window=box)  # noqa: E731
         theirs = (lambda: peer(call="read", args={"time": 5, "window": box})) if peer else None
         return mine, theirs
 
@@ -139,6 +143,9 @@ def measure(dataset: Any, path: Path, peer: Peer | None, rounds: int, isa: str, 
     mega = 1e-6
     add("window 1024 x 1024", "Mpx/s", 1024**2 * mega, *compare(*window(700, 500, 1024, 1024), rounds))
     add("frame 2400 x 2400", "Mpx/s", SIZE**2 * mega, *compare(*window(0, 0, SIZE, SIZE), 1, 2))
+    if lib.gndc_has_fast():
+        found = compare(*window(700, 500, 1024, 1024, fast), rounds)
+        add('window 1024 x 1024, precision="fast"', "Mpx/s", 1024**2 * mega, *found)
 
     def ours_random() -> None:
         for col, row in corners:
@@ -159,6 +166,10 @@ def measure(dataset: Any, path: Path, peer: Peer | None, rounds: int, isa: str, 
     one = compare(lambda: [dataset.pixel_series(r, c) for r, c in few], peer_series, rounds)
     add("one pixel's series, per call", "calls/s", 200, *one)
     print(f"{'':38} {one[0] / 200 * 1e6:10.1f} us")
+    here = few[0]
+    same = compare(lambda: [dataset.pixel_series(*here) for _ in few], None, rounds)[0]
+    print(f"{'the same pixel again and again':38} {same / 200 * 1e6:10.1f} us")
+    rows.append({"isa": isa, "what": "the same pixel's series, us", "ratio": same / 200 * 1e6})
     many = compare(lambda: dataset.series(points), peer_series, rounds, 1)
     add("10,000 pixels' series in one call", "pixels/s", 10_000, many[0], many[1], scale=50)
 
