@@ -11,6 +11,7 @@ import click
 
 from gdal_gndc.cli.base import Command
 from gdal_gndc.cli.input_options import input_options, take_input_options
+from gdal_gndc.cli.train_options import train_options
 
 if TYPE_CHECKING:
     from gdal_gndc.encode.inputs import SourceOptions
@@ -23,7 +24,14 @@ Examples:
   gndc encode s2/*.tif -o s2.gndc --target-psnr 36
   gndc encode s2/*.tif --dry-run --target-size 40000 --save-config plan.yaml
   gndc encode s2/*.tif -o s2.gndc --config plan.yaml
-  gndc encode archive/ -o archive.gndc --preset best --memory 4G
+  gndc encode archive/ -o archive.gndc --preset best --memory 4G --workers 4
+  gndc encode archive/ -o archive.gndc --scheduler tcp://host:8786
+  gndc encode s2/*.tif -o s2.gndc --mask scl/ --mask-preset scl --fill-gaps
+  gndc encode s2/*.tif -o s2.gndc --mask qa.parquet --mask-bits 10,11
+  gndc encode tiles.parquet -o tiles.gndc --crs EPSG:32631 --resolution 10 --bounds 500000,5600000,510000,5610000
+  gndc encode tiles/*.tif -o tiles.gndc --merge first --group-by day --bounds union
+  gndc encode weather.nc -o weather.gndc --variables t2m,tp
+  gndc encode items.json -o items.gndc --assets red,nir --skip-bad
   gndc encode *.tif -o cube.gndc --date-regex '_(?P<year>\\d{4})(?P<yearday>\\d{3})_'
 """
 
@@ -43,10 +51,9 @@ def bounds_of(text: str | None) -> float | list[float] | None:
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUTS...")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The .gndc file to write.")
 @input_options
-@click.option(
-    "--preset",
-    type=click.Choice(["tiny", "fast", "balanced", "best"]),
-    help="What to spend: bytes and time, or quality; balanced by default.",
+@train_options(
+    preset="What to spend: bytes and time, or quality; balanced by default.",
+    max_error="Largest error allowed, for all bands or one a band by commas.",
 )
 @click.option("--target-psnr", type=float, metavar="DB", help="Reach this PSNR with as few bytes as it takes.")
 @click.option("--target-bps", type=float, metavar="BITS", help="As good as so many bits a sample allow.")
@@ -54,7 +61,6 @@ def bounds_of(text: str | None) -> float | list[float] | None:
 @click.option("--config", type=click.Path(path_type=Path), help="A plan that --save-config wrote, used as it is.")
 @click.option("--save-config", type=click.Path(path_type=Path), help="Write the plan as YAML.")
 @click.option("--dry-run", is_flag=True, help="Only say what is planned and expected, after a short trial.")
-@click.option("--steps", type=click.IntRange(min=1), help="Training steps of a chunk.")
 @click.option("--rate-weight", type=click.FloatRange(min=0), help="Weight of a bit a sample beside the squared error.")
 @click.option(
     "--decoder",
@@ -63,21 +69,8 @@ def bounds_of(text: str | None) -> float | list[float] | None:
     show_default=True,
     help="How the decoder's weights are stored.",
 )
-@click.option("--max-error", metavar="LIST", help="Largest error allowed, for all bands or one a band by commas.")
-@click.option(
-    "--interpolate/--no-interpolate",
-    default=None,
-    help="Teach the network what lies between the dates; by default where a trial says that it helps.",
-)
 @click.option("--chunk-size", type=click.IntRange(min=16), help="Largest side of a chunk in pixels.")
 @click.option("--chunk-dates", type=click.IntRange(min=8), help="Most dates of a chunk.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random numbers.")
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads; all cores by default.")
-@click.option(
-    "--workers", type=click.IntRange(min=1), help="Chunks at a time, each in a process; one a core by default."
-)
-@click.option("--memory", metavar="SIZE", help="Limit for all processes together, such as 4G.")
-@click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler, tcp://...; its workers train the chunks.")
 @click.option(
     "--resume/--no-resume",
     default=True,
@@ -85,19 +78,9 @@ def bounds_of(text: str | None) -> float | list[float] | None:
     help="Go on from what an interrupted run of the same command finished.",
 )
 @click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where to train; CUDA needs torch.",
-)
-@click.option(
     "--preview/--no-preview", default=None, help="Store a small picture; by default in files of fifty times its size."
 )
 @click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress bar, no report.")
-@click.option("-v", "--verbose", is_flag=True, help="Say what is planned.")
 def encode(inputs: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool, **options: Any) -> int | None:
     """Encode INPUTS, rasters of one grid with one date each, as a neural data cube.
 

@@ -15,6 +15,7 @@ Examples:
   gndc verify s2.gndc s2/*.tif
   gndc verify s2.gndc s2/ --max-error 0.01
   gndc verify s2.gndc s2/ --json
+  gndc verify s2.gndc s2/ --mask scl/ --mask-preset scl
 """
 
 

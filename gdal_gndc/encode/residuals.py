@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -133,18 +134,28 @@ def _frame(counts: NDArray[np.integer]) -> ResidualFrame | None:
     places = np.flatnonzero(flat)
     if not places.size:
         return None
-    every = np.ones(flat.size, np.int32)
-    every[0] = 0
-    frames = [ResidualFrame(np.diff(places, prepend=0).astype(np.int32), flat[places]), ResidualFrame(every, flat)]
-    return min(frames, key=_packed)
+    gaps = np.diff(places, prepend=0).astype(np.int32)
+    sparse = gaps, flat[places], zstd_compress(gaps.tobytes())
+    every, packed = _all_places(flat.size)
+    frames = [
+        ResidualFrame(deltas, values, zstd=(positions, zstd_compress(values.tobytes())))
+        for deltas, values, positions in (sparse, (every, flat, packed))
+    ]
+    return min(frames, key=lambda frame: sum(map(len, frame.zstd or ())))
 
 
-def _packed(frame: ResidualFrame) -> int:
-    return len(zstd_compress(frame.deltas.tobytes())) + len(zstd_compress(frame.values.tobytes()))
+@lru_cache(2)
+def _all_places(size: int) -> tuple[NDArray[np.int32], bytes]:
+    """The gaps between positions of a dense frame, and how they compress."""
+    gaps = np.ones(size, np.int32)
+    gaps[0] = 0
+    gaps.flags.writeable = False
+    return gaps, zstd_compress(gaps.tobytes())
 
 
 def _codec(frames: Sequence[ResidualFrame]) -> Codec:
     """The codec of values that is smaller on some of the frames."""
-    some = [frame.values.tobytes() for frame in frames[:: max(1, len(frames) // 8)]]
-    lzma, zstd = (sum(len(pack(data)) for data in some) for pack in (lzma_compress, zstd_compress))
+    some = frames[:: max(1, len(frames) // 8)]
+    lzma = sum(len(lzma_compress(frame.values.tobytes())) for frame in some)
+    zstd = sum(len(frame.zstd[1]) for frame in some if frame.zstd)
     return "lzma" if lzma < zstd else "zstd"

@@ -100,12 +100,13 @@ class ResidualFrame:
 
     ``deltas`` (n,) int32 are the gaps between ascending positions (row * width + col) * n_bands + band, the
     first one from 0; ``values`` (n,) int16 or int8 count steps of ``frame_scale`` or of the bands' scales, float32
-    are what they are.
+    are what they are. ``zstd`` are both, if they have been compressed already at `pack_residuals`' level.
     """
 
     deltas: NDArray[np.int32]
     values: NDArray[Any]
     frame_scale: float = 1.0
+    zstd: tuple[bytes, bytes] | None = field(default=None, compare=False, repr=False)
 
 
 class Residuals:
@@ -305,8 +306,10 @@ def pack_residuals(frames: Sequence[ResidualFrame | None], shape: Shape, info: R
             if frame.deltas.dtype != np.int32:
                 raise EncodeError(f"residual frame {k}: positions of {frame.deltas.dtype}, expected int32")
             _check_positions(frame.deltas, size, lambda problem, k=k: EncodeError(f"residual frame {k}: {problem}"))
-            positions = zstd_compress(frame.deltas.astype("<i4").tobytes(), level)
-            values = compress(frame.values.astype(dtype).tobytes())
+            zstd = frame.zstd or (None, None)
+            positions = zstd[0] or zstd_compress(frame.deltas.astype("<i4").tobytes(), level)
+            values = zstd[1] if info.vals_codec == "zstd" else None
+            values = values or compress(frame.values.astype(dtype).tobytes())
             parts.append(
                 _FRAME.pack(frame.frame_scale, len(positions))
                 + positions

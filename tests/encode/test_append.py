@@ -16,6 +16,7 @@ from gdal_gndc.encode.append import append
 from gdal_gndc.encode.check import verify
 from gdal_gndc.encode.inputs import open_rasters
 from gdal_gndc.errors import EncodeError
+from tests.encode.quick import encode
 
 QUICK: dict[str, Any] = {"steps": 200, "progress": False, "device": "cpu", "interpolate": False}
 
@@ -29,8 +30,8 @@ def files() -> list[Path]:
 def made(files: list[Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A cube of one chunk, and one of two in space and two in time."""
     folder = tmp_path_factory.mktemp("append")
-    gdal_gndc.encode(files[:10], folder / "one.gndc", preset="fast", **QUICK)
-    gdal_gndc.encode(files[:16], folder / "many.gndc", preset="fast", chunk_size=20, chunk_dates=8, **QUICK)
+    encode(files[:10], folder / "one.gndc", steps=200)
+    encode(files[:16], folder / "many.gndc", steps=200, chunk_size=20, chunk_dates=8)
     return {"one": folder / "one.gndc", "many": folder / "many.gndc"}
 
 
@@ -76,7 +77,7 @@ def test_new_dates_are_added_and_old_chunks_stay(
 
 def test_a_bound_is_kept_on_new_dates(files: list[Path], tmp_path: Path) -> None:
     cube = tmp_path / "x.gndc"
-    gdal_gndc.encode(files[:3], cube, preset="fast", max_error=0.02, **QUICK)
+    encode(files[:3], cube, max_error=0.02, steps=200)
     append(cube, files[3:5], **QUICK)
     found = verify(cube, files[:5])
     assert found.holds and found.metrics["max_error"] <= 0.02 and "the error bound" in found.checked
@@ -101,7 +102,7 @@ def test_verify_tells_when_a_file_is_another(made: dict[str, Path], files: list[
         verify(made["one"], files[:9])
     # the chunk of another training in its place
     other, mixed = tmp_path / "other.gndc", tmp_path / "mixed.gndc"
-    gdal_gndc.encode(files[:10], other, preset="fast", seed=1, **{**QUICK, "steps": 50})
+    encode(files[:10], other, seed=1)
     with zipfile.ZipFile(made["one"]) as good, zipfile.ZipFile(other) as bad, zipfile.ZipFile(mixed, "w") as target:
         for name in good.namelist():
             data = (bad if name.endswith((".gndcc", "manifest.json")) else good).read(name)

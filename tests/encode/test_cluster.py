@@ -12,17 +12,10 @@ from typing import Any
 
 import pytest
 
-import gdal_gndc
 from gdal_gndc.errors import EncodeError
+from tests.encode.quick import encode
 
-OPTIONS: dict[str, Any] = {
-    "preset": "fast",
-    "steps": 400,
-    "chunk_size": 20,
-    "progress": False,
-    "device": "cpu",
-    "interpolate": False,
-}
+OPTIONS: dict[str, Any] = {"steps": 500, "chunk_size": 20}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +29,7 @@ def cluster() -> Iterator[Any]:
 
 def test_a_cluster_gives_the_same_bytes_even_if_a_worker_dies(cluster: Any, tmp_path: Path) -> None:
     files = sorted((Path(__file__).parents[1] / "data" / "modis_mt_vi").glob("*.tif"))[:6]
-    gdal_gndc.encode(files, tmp_path / "serial.gndc", workers=1, **OPTIONS)
+    encode(files, tmp_path / "serial.gndc", workers=1, **OPTIONS)
     killed = []
 
     def kill_one() -> None:
@@ -49,7 +42,7 @@ def test_a_cluster_gives_the_same_bytes_even_if_a_worker_dies(cluster: Any, tmp_
 
     thread = threading.Thread(target=kill_one, daemon=True)
     thread.start()
-    gdal_gndc.encode(files, tmp_path / "cluster.gndc", scheduler=cluster.scheduler_address, **OPTIONS)
+    encode(files, tmp_path / "cluster.gndc", scheduler=cluster.scheduler_address, **OPTIONS)
     thread.join(10)
     assert killed
     assert (tmp_path / "cluster.gndc").read_bytes() == (tmp_path / "serial.gndc").read_bytes()
@@ -62,4 +55,4 @@ def test_no_scheduler_there(tmp_path: Path) -> None:
     file = next((Path(__file__).parents[1] / "data" / "modis_mt_vi").glob("*.tif"))
     short = dask.config.set({"distributed.comm.timeouts.connect": "1s"})
     with short, pytest.raises(EncodeError, match="no Dask scheduler answers there"):
-        gdal_gndc.encode(file, tmp_path / "x.gndc", scheduler="tcp://127.0.0.1:9", **OPTIONS)
+        encode(file, tmp_path / "x.gndc", scheduler="tcp://127.0.0.1:9", **OPTIONS)

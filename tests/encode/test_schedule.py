@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-import gdal_gndc
 from gdal_gndc.encode import work_folder
 from gdal_gndc.encode.chunks import ChunkJob
 from gdal_gndc.encode.inputs import open_rasters
@@ -22,14 +21,10 @@ from gdal_gndc.encode.planner import make_plan
 from gdal_gndc.encode.schedule import Schedule
 from gdal_gndc.encode.work_folder import Shelf, WorkFolder, digest
 from gdal_gndc.errors import EncodeError
+from tests.encode.quick import encode
 
-QUICK: dict[str, Any] = {"preset": "fast", "steps": 100, "progress": False, "device": "cpu", "interpolate": False}
-CHUNKS: dict[str, Any] = {**QUICK, "chunk_size": 20}
-
-_PROGRAM = """
-import json, sys, gdal_gndc
-gdal_gndc.encode(sys.argv[3:], sys.argv[1], **json.loads(sys.argv[2]))
-"""
+CHUNKS: dict[str, Any] = {"chunk_size": 20}
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +36,14 @@ def files() -> list[Path]:
 def serial(files: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cube of four chunks, made one after the other by one thread."""
     path = tmp_path_factory.mktemp("serial") / "x.gndc"
-    report = gdal_gndc.encode(files, path, workers=1, threads=1, **CHUNKS)
+    report = encode(files, path, workers=1, threads=1, **CHUNKS)
     assert report.plan.n_chunks == 4 and report.chunks_found == 0
     return path
 
 
 def test_processes_give_the_same_bytes(serial: Path, files: list[Path], tmp_path: Path) -> None:
     output = tmp_path / "x.gndc"
-    report = gdal_gndc.encode(files, output, workers=3, threads=4, **CHUNKS)
+    report = encode(files, output, workers=3, threads=4, **CHUNKS)
     assert output.read_bytes() == serial.read_bytes()
     assert report.memory > 100_000_000
     assert [path.name for path in tmp_path.iterdir()] == ["x.gndc"]
@@ -56,8 +51,8 @@ def test_processes_give_the_same_bytes(serial: Path, files: list[Path], tmp_path
 
 def _start(files: list[Path], output: Path, **options: Any) -> subprocess.Popen[bytes]:
     """Encode in a process of its own group, as a terminal would have it, and wait for its first finished chunk."""
-    command = [sys.executable, "-c", _PROGRAM, str(output), json.dumps(CHUNKS | options), *map(str, files)]
-    process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE)
+    command = [sys.executable, "-m", "tests.encode.quick", str(output), json.dumps(CHUNKS | options)]
+    process = subprocess.Popen([*command, *map(str, files)], cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE)
     until = time.monotonic() + 60
     while not list(output.parent.glob(".*.work/*/t*")):
         assert process.poll() is None, process.stderr and process.stderr.read()
@@ -73,10 +68,10 @@ def _end(process: subprocess.Popen[bytes]) -> tuple[int, str]:
     return process.wait(30), said
 
 
-def test_a_killed_run_goes_on(serial: Path, files: list[Path], tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_to_the_same_bytes(serial: Path, files: list[Path], tmp_path: Path) -> None:
     output = tmp_path / "x.gndc"
     # the last chunks take long enough to be killed in
-    process = _start(files, output, workers=2, steps=1500)
+    process = _start(files, output, workers=2, steps=400)
     process.kill()
     # reading to the end of the error stream waited for every process that holds it: the workers have ended too
     assert _end(process)[0] == -signal.SIGKILL
@@ -84,23 +79,25 @@ def test_a_killed_run_goes_on(serial: Path, files: list[Path], tmp_path: Path) -
     finished = len(list(tmp_path.glob(".x.gndc.work/*/t*")))
     assert 0 < finished < 4
     # another command does not take them for its own
-    assert gdal_gndc.encode(files, tmp_path / "y.gndc", workers=1, **CHUNKS).chunks_found == 0
+    assert encode(files, tmp_path / "y.gndc", workers=1, **CHUNKS).chunks_found == 0
     assert (tmp_path / "y.gndc").read_bytes() == serial.read_bytes()
     # the same does
-    report = gdal_gndc.encode(files, output, workers=1, **{**CHUNKS, "steps": 1500})
+    report = encode(files, output, workers=1, **CHUNKS, steps=400)
     assert report.chunks_found == finished
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.gndc", "y.gndc"]
+    encode(files, tmp_path / "z.gndc", workers=1, **CHUNKS, steps=400)
+    assert output.read_bytes() == (tmp_path / "z.gndc").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.gndc", "y.gndc", "z.gndc"]
 
 
 def test_ctrl_c_ends_all_processes_and_keeps_chunks(files: list[Path], tmp_path: Path) -> None:
     output = tmp_path / "x.gndc"
-    process = _start(files, output, workers=2, steps=1500)
+    process = _start(files, output, workers=2, steps=400)
     os.killpg(process.pid, signal.SIGINT)
     code, said = _end(process)
     assert code == -signal.SIGINT or "KeyboardInterrupt" in said
     finished = list(tmp_path.glob(".x.gndc.work/*/*"))
     assert 0 < len(finished) < 4 and not output.exists()
-    changed = gdal_gndc.encode(files, output, workers=1, **CHUNKS)
+    changed = encode(files, output, workers=1, **CHUNKS)
     assert changed.chunks_found == 0  # fewer steps: another command
     assert not (tmp_path / ".x.gndc.work").exists()
 
@@ -118,10 +115,10 @@ def test_a_full_disk_is_one_error_and_finished_chunks_stay(
 
     monkeypatch.setattr(work_folder.os, "fsync", full)
     with pytest.raises(EncodeError, match="No space left on device; finished chunks are kept there"):
-        gdal_gndc.encode(files, output, workers=2, **CHUNKS)
+        encode(files, output, workers=2, **CHUNKS)
     monkeypatch.undo()
     assert not output.exists()
-    report = gdal_gndc.encode(files, output, workers=1, **CHUNKS)
+    report = encode(files, output, workers=1, **CHUNKS)
     assert report.chunks_found == 3
     assert output.read_bytes() == serial.read_bytes()
 
