@@ -26,6 +26,21 @@ def options_of(name: str) -> list[tuple[str, ...]]:
 
 
 @lru_cache
+def texts_of_tests() -> tuple[frozenset[str], ...]:
+    """The texts of each test, and of what is in its decorators."""
+    found = []
+    for path in TESTS.rglob("test_*.py"):
+        text = path.read_text("utf-8")
+        if path == Path(__file__) or '"--' not in text:
+            continue
+        for function in ast.walk(ast.parse(text)):
+            if isinstance(function, ast.FunctionDef) and function.name.startswith("test"):
+                words = (node.value for node in ast.walk(function) if isinstance(node, ast.Constant))
+                found.append(frozenset(word for word in words if isinstance(word, str)))
+    return tuple(found)
+
+
+@lru_cache
 def used_by(name: str) -> frozenset[str]:
     """Options in command lines of a command: in blocks of pages that are run, and in tests that run it."""
     found: set[str] = set()
@@ -35,16 +50,9 @@ def used_by(name: str) -> frozenset[str]:
                 for line in block.text.replace("\\\n", " ").splitlines():
                     if re.search(rf"\bgndc {name}\b", line):
                         found.update(re.findall(r"(?<=\s)--?[a-z][a-z-]*", line))
-    for path in TESTS.rglob("test_*.py"):
-        if path == Path(__file__):
-            continue
-        for function in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if not isinstance(function, ast.FunctionDef):
-                continue
-            words = [node.value for node in ast.walk(function) if isinstance(node, ast.Constant)]
-            texts = [word for word in words if isinstance(word, str)]
-            if name in texts:
-                found.update(text for text in texts if re.fullmatch(r"--?[a-z][a-z-]*", text))
+    for texts in texts_of_tests():
+        if name in texts:
+            found.update(text for text in texts if re.fullmatch(r"--?[a-z][a-z-]*", text))
     return frozenset(found)
 
 
