@@ -15,7 +15,7 @@ from gdal_gndc.times import format_time
 if TYPE_CHECKING:
     from gdal_gndc.time_axis import Moment
 
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 COLLECTION = "collection.json"
 _PROJECTION = "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
 # Steps along an edge when a raster's outline is turned into longitude and latitude.

@@ -18,7 +18,7 @@ def test_items_and_collection(large: Path, tmp_path: Path) -> None:
     files = write_vrts(large, tmp_path, times=[0, "2020-02-01"], stac=True)
     collection = json.loads((tmp_path / "collection.json").read_text())
     assert collection["type"] == "Collection"
-    assert collection["stac_version"] == "1.0.0"
+    assert collection["stac_version"] == "1.1.0"
     assert collection["extent"]["temporal"]["interval"] == [["2020-01-03T10:30:00Z", "2020-02-01T00:00:00Z"]]
     items = [link["href"] for link in collection["links"] if link["rel"] == "item"]
     assert items == [f"./{file.with_suffix('.json').name}" for file in files]
