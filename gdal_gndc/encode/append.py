@@ -20,7 +20,7 @@ from gdal_gndc.encode.device import Device, choose_device
 from gdal_gndc.encode.documents import Documents
 from gdal_gndc.encode.inputs import Inputs, Source, SourceOptions, open_source
 from gdal_gndc.encode.inputs.source import Range
-from gdal_gndc.encode.memory import parse_memory, peak_memory
+from gdal_gndc.encode.memory import parse_memory, peak_memory, small_block_cache
 from gdal_gndc.encode.plan import Plan
 from gdal_gndc.encode.planner import PRESETS, Preset
 from gdal_gndc.encode.report import EncodeReport
@@ -72,6 +72,7 @@ class Continuation(Source):
             return values
 
 
+@small_block_cache()
 def append(
     cube: str | os.PathLike[str],
     inputs: Inputs,

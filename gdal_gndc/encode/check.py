@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from gdal_gndc.encode.inputs import Inputs, Source, SourceOptions, open_source
+from gdal_gndc.encode.memory import small_block_cache
 from gdal_gndc.encode.residuals import ErrorBound
 from gdal_gndc.encode.verify import beyond_bound, measure
 from gdal_gndc.errors import EncodeError
@@ -44,6 +45,7 @@ class Verification:
         return not self.problems
 
 
+@small_block_cache()
 def verify(
     cube: str | os.PathLike[str],
     inputs: Inputs,

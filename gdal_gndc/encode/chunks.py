@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gdal_gndc.encode import quantise
 from gdal_gndc.encode.between import FEWEST_DATES, with_virtual_frames
 from gdal_gndc.encode.inputs import Source
+from gdal_gndc.encode.memory import small_block_cache
 from gdal_gndc.encode.normalise import Normalisation
 from gdal_gndc.encode.plan import Plan
 from gdal_gndc.encode.progress import Gauge, Report
@@ -71,6 +72,7 @@ class ChunkJob:
     device: str
     threads: int
 
+    @small_block_cache()
     def run(self, entry: ChunkEntry, report: Report) -> bytes | None:
         """Train a chunk and return its blob; None where it has no data."""
         source, plan = self.source, self.plan
@@ -82,6 +84,9 @@ class ChunkJob:
             return None
         if source.fill_gaps:
             masked &= masked.all(axis=0)
+        # a byte a pixel is not to wait for the end of the training
+        mask = Mask.pack(masked)
+        del masked
         normal = Normalisation.of(values)
         gauge = Gauge(values, normal.scale, report)
         bound = ErrorBound(plan.max_error) if plan.max_error else None
@@ -114,8 +119,8 @@ class ChunkJob:
             data_range=normal.data_range,
             train_start=timeline.start,
             train_end=timeline.end,
-            train_frames=len(masked),
-            mask_bytes=Mask.pack(masked),
+            train_frames=len(times),
+            mask_bytes=mask,
         )
         if bound:
             chunk = correct(chunk, values, timeline.normalised, bound)

@@ -14,7 +14,7 @@ from gdal_gndc.encode.cluster import Scheduler
 from gdal_gndc.encode.device import Device, choose_device
 from gdal_gndc.encode.documents import Documents
 from gdal_gndc.encode.inputs import Inputs, Source, SourceOptions, open_source
-from gdal_gndc.encode.memory import parse_memory, peak_memory
+from gdal_gndc.encode.memory import parse_memory, peak_memory, small_block_cache
 from gdal_gndc.encode.plan import Plan
 from gdal_gndc.encode.planner import DecoderType, Preset
 from gdal_gndc.encode.prepare import Prepared
@@ -35,6 +35,7 @@ _ATTEMPTS = 4
 _PREVIEW = 50
 
 
+@small_block_cache()
 def encode(
     inputs: Inputs,
     output: str | os.PathLike[str],

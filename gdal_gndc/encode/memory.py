@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gdal_gndc.encode.plan import Plan
@@ -11,6 +13,8 @@ from gdal_gndc.errors import EncodeError
 
 # A process before it has any data: the interpreter, numpy, rasterio and its cache of blocks; measured.
 PROCESS = 130_000_000
+# Of GDAL, while a stack is encoded: windows are read once, and its own choice, a share of the machine, keeps them all.
+_BLOCK_CACHE = 64_000_000
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
@@ -29,6 +33,18 @@ def parse_memory(limit: int | str) -> int:
     if found[3]:
         unit = 2 ** (10 * list(_UNITS).index(found[2].lower()))
     return int(float(found[1]) * unit)
+
+
+@contextmanager
+def small_block_cache() -> Iterator[None]:
+    """Let GDAL keep few blocks of rasters; afterwards as many as before. ``GDAL_CACHEMAX`` in the environment wins."""
+    if "GDAL_CACHEMAX" in os.environ:
+        yield
+        return
+    import rasterio
+
+    with rasterio.Env(GDAL_CACHEMAX=_BLOCK_CACHE):
+        yield
 
 
 def chunk_memory(plan: Plan) -> int:

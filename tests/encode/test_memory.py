@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gdal_gndc.encode.memory import chunk_memory, parse_memory, worker_count
+from gdal_gndc.encode.memory import chunk_memory, parse_memory, small_block_cache, worker_count
 from gdal_gndc.encode.planner import make_plan
 from gdal_gndc.errors import EncodeError
 
@@ -76,3 +76,16 @@ def test_workers_fit_into_the_limit() -> None:
         count(wanted=3, limit=2 * need)
     with pytest.raises(EncodeError, match="0 workers"):
         count(wanted=0)
+
+
+def test_gdal_keeps_few_blocks_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rasterio._env import get_gdal_config
+
+    monkeypatch.delenv("GDAL_CACHEMAX", raising=False)
+    before = get_gdal_config("GDAL_CACHEMAX")
+    with small_block_cache():
+        assert get_gdal_config("GDAL_CACHEMAX") == 64_000_000 != before
+    assert get_gdal_config("GDAL_CACHEMAX") == before
+    monkeypatch.setenv("GDAL_CACHEMAX", "512")
+    with small_block_cache():
+        assert get_gdal_config("GDAL_CACHEMAX") == before
