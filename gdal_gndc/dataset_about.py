@@ -70,7 +70,7 @@ class About:
 
         try:
             return CRS.from_user_input(self._meta.crs)
-        except CRSError as error:
+        except (CRSError, ValueError) as error:  # "EPSG:" and no number is a ValueError
             raise GNDCError(f"{self.name}: meta.json: crs cannot be read: {error}") from error
 
     @cached_property

@@ -50,6 +50,16 @@ def test_what_was_found_is_refused():
         assert path.name in str(error.value)
 
 
+def test_a_reference_system_that_is_none():
+    """The pixels can be read and the dataset shown; what asks for the reference system is told."""
+    path = Path(__file__).parent / "regressions" / "reference_system" / "epsg_not_a_number.gndc"
+    with gdal_gndc.open(path) as dataset:
+        assert dataset.read(0).shape == (61, 83, 1)
+        assert "83x61" in repr(dataset)
+        with pytest.raises(GNDCError, match="crs cannot be read"):
+            _ = dataset.crs
+
+
 def test_invalid_files_are_refused_within_the_memory_they_justify():
     """One process reads them all: its peak shows the worst of them."""
     files = [*(CASES / entry["file"] for entry in INVALID), *FOUND]
