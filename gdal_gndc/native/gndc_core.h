@@ -206,11 +206,8 @@ int64_t gndc_supersamples(double size, int64_t n);
 void gndc_average(const gndc_grid *grid, const float *fine, int64_t row_samples, int64_t col_samples, float fill,
                   int n_threads);
 
-/* The part of add that is not the network, for hosts that evaluate the network elsewhere: gndc_grid_axes gives the
- * normalised coordinates of the part of the grid a chunk covers, block by block when the model has blocks, and
- * gndc_grid_add_raw takes the outputs (ny, nx, n_outputs) there. Returns 0 points where the chunk is not touched. */
-int gndc_grid_axes(const gndc_grid *grid, const gndc_chunk *chunk, float *x, int64_t *nx, float *y, int64_t *ny,
-                   char *message);
+/* The part of add that is not the network, for hosts that evaluate the network elsewhere: takes its outputs
+ * (ny, nx, n_outputs) at the part of the grid that the chunk covers, block by block when the model has blocks. */
 int gndc_grid_add_raw(const gndc_grid *grid, const gndc_chunk *chunk, const float *raw, double time_weight,
                       const uint8_t *mask, const gndc_residual *residual, char *message);
 

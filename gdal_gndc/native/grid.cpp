@@ -348,30 +348,6 @@ extern "C" void gndc_grid_end(const gndc_grid *grid, float fill) {
     }
 }
 
-extern "C" int gndc_grid_axes(const gndc_grid *grid, const gndc_chunk *chunk, float *x, int64_t *nx, float *y,
-                              int64_t *ny, char *message) {
-    const int status = gndc::check_chunk(*chunk, message);
-    if (status != GNDC_OK) {
-        return status;
-    }
-    if (!gndc::separable(*chunk)) {
-        gndc::say(message, "norm_mode %d has no separable axes", chunk->norm_mode);
-        return GNDC_ERR_CONFIG;
-    }
-    try {
-        const gndc::GridWriter writer(*grid, *chunk, 1.0, nullptr, nullptr);
-        *nx = writer.empty() ? 0 : writer.cols.evaluations();
-        *ny = writer.empty() ? 0 : writer.rows.evaluations();
-        auto rounded = [](double v) { return static_cast<float>(v); };
-        std::transform(writer.cols.normalised.begin(), writer.cols.normalised.begin() + *nx, x, rounded);
-        std::transform(writer.rows.normalised.begin(), writer.rows.normalised.begin() + *ny, y, rounded);
-    } catch (const std::bad_alloc &) {
-        gndc::say(message, "not enough memory");
-        return GNDC_ERR_MEMORY;
-    }
-    return GNDC_OK;
-}
-
 extern "C" int gndc_grid_add_raw(const gndc_grid *grid, const gndc_chunk *chunk, const float *raw, double time_weight,
                                  const uint8_t *mask, const gndc_residual *residual, char *message) {
     try {

@@ -133,7 +133,7 @@ void tile_features(const FieldView &field, const GridPlan &plan, double y, int64
             } else {
                 const Level &level = temporal.levels[l];
                 const Place py = place(y * static_cast<double>(field.layout.spatial_scale), level);
-            const Place pt = place(plan.t, level);
+                const Place pt = place(plan.t, level);
                 uint32_t key[4];
                 keys3(level, py.cell, pt.cell, key);
                 for (int p = 0; p < n; ++p) {
