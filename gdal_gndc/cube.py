@@ -64,8 +64,6 @@ class Cube:
             cache_bytes = int(os.environ.get("GNDC_CHUNK_CACHE_BYTES", _CHUNK_CACHE))
         self._chunks: ByteCache[ChunkModel] = ByteCache(cache_bytes)
         self._frames: ByteCache[Any] = ByteCache(int(os.environ.get("GNDC_FRAME_CACHE_BYTES", _FRAME_CACHE)))
-        self._load_locks: dict[int, threading.Lock] = {}
-        self._lock = threading.Lock()
         self._closed = False
         self._pixels = _PixelTargets()
 
@@ -365,11 +363,7 @@ class Cube:
             log.debug("%s: loaded %s, %d bytes", self.container.path, entry.file, model.nbytes)
             return model, model.nbytes
 
-        # one thread loads, the others wait for it rather than load the same again
-        with self._lock:
-            lock = self._load_locks.setdefault(index, threading.Lock())
-        with lock:
-            return self._chunks.get(index, make)
+        return self._chunks.get(index, make)
 
 
 class _PixelTargets(threading.local):

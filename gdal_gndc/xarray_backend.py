@@ -30,8 +30,9 @@ Floats = NDArray[np.float32]
 
 STACKED = "values"
 _MANAGER = "gndc_manager"
-# variables of one cube share what they evaluate, up to so many bytes
-_SHARED_BYTES = 64 << 20
+# variables of one cube share what they evaluate, up to so many bytes, a block up to a quarter of them: dask computes an
+# expression of bands block by block, on several threads
+_SHARED_BYTES = 256 << 20
 # so few pixels at several times are read as series
 _SERIES_PIXELS = 256
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from datetime import timedelta
 
@@ -368,3 +369,23 @@ def test_sums_of_variables_share_what_they_decode(cube):
         ratio = (data["B2"] / data["LAI"]).isel(time=2).values
     frame = cube.read(2)
     np.testing.assert_array_equal(ratio, frame[..., 0] / frame[..., 1])
+
+
+def test_an_index_of_variables_decodes_a_block_once_on_any_threads(cube, monkeypatch):
+    from gdal_gndc.cube import Cube
+
+    evaluated = []
+    read_grid = Cube.read_grid
+
+    def counted(self, moment, rows, cols, *rest):
+        evaluated.append((moment.frame, rows[0], cols[0]))
+        return read_grid(self, moment, rows, cols, *rest)
+
+    monkeypatch.setattr(Cube, "read_grid", counted)
+    with xr.open_dataset(BLENDED, engine="gndc", chunks={}) as data:
+        n_blocks = math.prod(len(sizes) for sizes in data["B2"].chunks[1:])
+        found = ((data["B2"] - data["LAI"]) / (data["B2"] + data["LAI"])).compute(scheduler="threads", num_workers=4)
+    assert len(set(evaluated)) == len(evaluated) == cube.n_timestamps * n_blocks > cube.n_timestamps
+    frame = cube.read(2)
+    expected = (frame[..., 0] - frame[..., 1]) / (frame[..., 0] + frame[..., 1])
+    np.testing.assert_allclose(found[2], expected, rtol=1e-6)
