@@ -13,7 +13,7 @@ import pyproj
 from gdal_gndc.catalog.crs import as_crs
 from gdal_gndc.catalog.options import need
 from gdal_gndc.errors import CatalogError, FileFormatError
-from gdal_gndc.remote import reason
+from gdal_gndc.remote import fsspec_options, reason
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -66,8 +66,10 @@ def open_dataset(location: str, engine: str | None = None, **options: Any) -> xr
         if "://" in location and engine != "zarr":
             import fsspec
 
-            source = fsspec.open(location, "rb").open()
+            source = fsspec.open(location, "rb", **fsspec_options(location)).open()
             engine = engine or "h5netcdf"
+        elif "://" in location and (limits := fsspec_options(location, options.get("storage_options"))):
+            options["storage_options"] = limits
         dataset: xr.Dataset = _open(xarray, source, engine, options)
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise FileFormatError(f"xarray cannot open it: {reason(error)}", path=location) from error

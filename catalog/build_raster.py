@@ -12,6 +12,7 @@ from gdal_gndc.catalog.dates import times_of
 from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.options import need
 from gdal_gndc.catalog.sources import expand, gdal_location
+from gdal_gndc.remote import gdal_patience
 
 NO_CRS = "the raster has no CRS"
 SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".img")
@@ -83,6 +84,7 @@ def read_headers(locations: list[str]) -> list[Header | Failure]:
     import rasterio
 
     options = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "CPL_VSIL_CURL_USE_HEAD": "NO"}
+    options |= gdal_patience()
     with rasterio.Env(**options):
         headers = [_read(location) for location in locations]
     # The directory is not listed above, for speed; a CRS may yet lie in a sidecar file.

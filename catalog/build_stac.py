@@ -16,6 +16,7 @@ from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.intervals import interval_index
 from gdal_gndc.catalog.sources import gdal_location
 from gdal_gndc.errors import FileFormatError
+from gdal_gndc.remote import fsspec_options
 
 KEPT = ("eo:cloud_cover", "platform", "constellation", "instruments", "gsd", "grid:code", "view:off_nadir")
 
@@ -90,7 +91,7 @@ def _items(source: Any) -> tuple[list[dict[str, Any]], str]:
             return _from_parquet(name), name
         import fsspec
 
-        with fsspec.open(name, "rt", encoding="utf-8") as stream:
+        with fsspec.open(name, "rt", encoding="utf-8", **fsspec_options(name)) as stream:
             try:
                 source = json.load(stream)
             except json.JSONDecodeError as error:

@@ -29,6 +29,7 @@ from gdal_gndc.catalog import schema
 from gdal_gndc.catalog.intervals import as_interval, utc_index
 from gdal_gndc.catalog.question import Box, refuse_degrees
 from gdal_gndc.errors import CatalogError, FileFormatError
+from gdal_gndc.remote import fsspec_options
 
 if TYPE_CHECKING:
     from gdal_gndc.catalog.geocatalog import GeoCatalog
@@ -203,7 +204,7 @@ def read(
     if "://" in text:
         import fsspec
 
-        with fsspec.open(text, "rb") as stream:
+        with fsspec.open(text, "rb", **fsspec_options(text)) as stream:
             return _read_one(stream, text, bbox, interval, columns)
     try:
         return read_parts(live_parts(path), bbox=bbox, interval=interval, columns=columns)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gdal_gndc.errors import CatalogError, FileFormatError
+from gdal_gndc.remote import fsspec_options
 
 _VSI = {
     "s3": "/vsis3/",
@@ -54,7 +55,7 @@ def _expand_one(name: str, suffixes: Sequence[str]) -> list[str]:
             return [name]
         import fsspec
 
-        fs, path = fsspec.core.url_to_fs(name)
+        fs, path = fsspec.core.url_to_fs(name, **fsspec_options(name))
         found = sorted(fs.unstrip_protocol(p) for p in fs.glob(path))
     elif name.startswith("/vsi"):
         return [name]

@@ -68,5 +68,9 @@ class DriverError(GNDCError, RuntimeError):
     """The GDAL driver cannot be built, installed or found on this machine."""
 
 
+class StalledError(GNDCError, TimeoutError):
+    """A server did not go on sending what it was asked for."""
+
+
 class CatalogError(GNDCError, ValueError):
     """A catalog is asked with options that do not fit: an unknown word, rows of the wrong kind, a missing package."""

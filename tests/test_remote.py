@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
 import pytest
 
 import gdal_gndc
+from gdal_gndc.errors import StalledError
 from gdal_gndc.field.layout import Layout
 from gdal_gndc.format.config import ModelConfig
 from tests.benchmarks.cubes import write_cube
+from tests.conftest import TESTS
 from tests.driver.test_remote import serving
 
 CONFIG = ModelConfig(
@@ -66,6 +70,25 @@ def test_a_window_costs_the_chunks_it_touches(cube):
         remote.read(0, window=(10, 10, 12, 4))
         assert len(asked) == opening + 2
         assert remote.cache_info()["chunks"].misses == 2
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_server_that_stops_half_way(cube, times, monkeypatch):
+    """It is asked once more, then given up."""
+    monkeypatch.setenv("GDAL_HTTP_LOW_SPEED_TIME", "0.5")
+    command = [sys.executable, str(TESTS / "stalling_server.py"), str(cube.parent), "0", str(times)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            url = f"http://127.0.0.1:{int(server.stdout.readline())}/{cube.name}"
+            if times == 1:
+                with gdal_gndc.open(url) as remote, gdal_gndc.open(cube) as local:
+                    np.testing.assert_array_equal(remote.read(0), local.read(0))
+                return
+            said = r"/cube\.gndc: no bytes came for [01][\d.]* s, expected bytes \d+ to \d+; GDAL_HTTP_LOW_SPEED_TIME"
+            with pytest.raises(StalledError, match=said):
+                gdal_gndc.open(url)
+        finally:
+            server.terminate()
 
 
 def test_a_small_budget_drops_chunks(cube, monkeypatch):

@@ -5,12 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Any, Protocol
 
-from gdal_gndc.errors import FileFormatError, GNDCError
+from gdal_gndc.errors import FileFormatError, GNDCError, StalledError
+from gdal_gndc.remote import fsspec_options, may_pass, silence, timed_out
 
 logger = logging.getLogger(__name__)
+
+# Seconds before a server is asked once more.
+_PAUSE = 1.0
 
 
 class Source(Protocol):
@@ -32,7 +37,8 @@ def open_source(path: str | os.PathLike[str], storage_options: dict[str, Any] | 
     Raises
     ------
     OSError
-        If the file cannot be opened (``FileNotFoundError`` if there is none).
+        If the file cannot be opened (``FileNotFoundError`` if there is none, `StalledError` if its
+        server says nothing).
     """
     name = os.fspath(path)
     if not isinstance(name, str):
@@ -86,7 +92,10 @@ class LocalSource:
 
 
 class RemoteSource:
-    """An object of an fsspec file system, one range request a read; the end of the file is held."""
+    """An object of an fsspec file system, one range request a read; the end of the file is held.
+
+    A server of HTTP is waited for as `gdal_gndc.remote.PATIENCE` says, and asked once more for what it did not send.
+    """
 
     # The ZIP directory and, in small containers, everything else.
     TAIL = 64 << 10
@@ -97,10 +106,10 @@ class RemoteSource:
         self.path = url
         self._closed = False
         try:
-            self._fs, self._name = fsspec.core.url_to_fs(url, **(storage_options or {}))
+            self._fs, self._name = fsspec.core.url_to_fs(url, **fsspec_options(url, storage_options))
         except (ImportError, ValueError) as error:
             raise OSError(f"{url}: fsspec cannot open this URL: {error}") from error
-        info = self._ask(self._fs.info, self._name)
+        info = self._ask("its size", self._fs.info, self._name)
         size = info.get("size")
         if info.get("type") == "directory" or size is None:
             raise OSError(f"{url}: not a file whose size is known, so it cannot be read by ranges")
@@ -126,7 +135,15 @@ class RemoteSource:
 
     def _fetch(self, start: int, end: int) -> bytes:
         logger.debug("%s: bytes %d to %d", self.path, start, end)
-        data = bytes(self._ask(self._fs.cat_file, self._name, start=start, end=end))
+        wanted = f"bytes {start} to {end}"
+        try:
+            data = bytes(self._ask(wanted, self._fs.cat_file, self._name, start=start, end=end))
+        except OSError as error:
+            if not may_pass(error.__cause__ or error):
+                raise
+            logger.warning("%s, asking once more", error)
+            time.sleep(_PAUSE)
+            data = bytes(self._ask(wanted, self._fs.cat_file, self._name, start=start, end=end))
         if len(data) == end - start:
             return data
         if len(data) == self.size:
@@ -136,12 +153,16 @@ class RemoteSource:
             return data[start:end]
         raise FileFormatError(f"bytes {start} to {end} were asked for, the server sent {len(data)}", path=self.path)
 
-    def _ask(self, function: Any, *args: Any, **options: Any) -> Any:
+    def _ask(self, expected: str, function: Any, *args: Any, **options: Any) -> Any:
+        started = time.monotonic()
         try:
             return function(*args, **options)
-        except (OSError, GNDCError):
-            raise
         except Exception as error:
+            if timed_out(error):
+                told = silence(time.monotonic() - started, expected)
+                raise StalledError(f"{self.path}: {told}") from error
+            if isinstance(error, OSError | GNDCError):
+                raise
             # File systems raise errors of their own HTTP or cloud library; callers should know one kind.
             raise OSError(f"{self.path}: cannot be read: {error}") from error
 

@@ -17,6 +17,7 @@ from gdal_gndc.encode.inputs.look import finite
 from gdal_gndc.encode.inputs.source import Range, Source
 from gdal_gndc.errors import EncodeError, GNDCError
 from gdal_gndc.format.meta import Band
+from gdal_gndc.remote import reason
 from gdal_gndc.times import format_time
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class ArraySource(Source):
         try:
             layers = [np.asarray(block[name].values, np.float32) for name in whole.data_vars]
         except (OSError, RuntimeError, ValueError, KeyError) as error:
-            raise EncodeError(f"{self.labels[k]}: frame {k} cannot be read: {error}") from error
+            raise EncodeError(f"{self.labels[k]}: frame {k} cannot be read: {reason(error)}") from error
         out = np.stack(layers, axis=-1)
         out[~np.isfinite(out)] = np.nan
         return out

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from gdal_gndc.errors import EncodeError
-from gdal_gndc.remote import reason
+from gdal_gndc.remote import fsspec_options, reason
 
 PathLike = str | os.PathLike[str]
 Paths = PathLike | Sequence[PathLike]
@@ -93,7 +93,7 @@ def _expand_remote(text: str) -> list[str]:
     import fsspec
 
     try:
-        system, pattern = fsspec.core.url_to_fs(text)
+        system, pattern = fsspec.core.url_to_fs(text, **fsspec_options(text))
         names = sorted(system.unstrip_protocol(name) for name in system.glob(pattern))
     except (OSError, ValueError, ImportError) as error:
         raise EncodeError(f"{text}: cannot be listed: {reason(error)}") from error

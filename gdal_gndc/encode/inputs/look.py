@@ -10,7 +10,7 @@ import numpy as np
 from gdal_gndc.encode.inputs.grid import Grid
 from gdal_gndc.errors import EncodeError, FileFormatError
 from gdal_gndc.format.meta import Band
-from gdal_gndc.raster_handles import dataset
+from gdal_gndc.raster_handles import dataset, reading
 
 
 @dataclass(frozen=True)
@@ -102,17 +102,18 @@ class Look:
         EncodeError
             If it cannot.
         """
-        from rasterio.errors import RasterioError
         from rasterio.windows import Window
 
-        source = dataset(self.path)
-        rows = max(source.block_shapes[0][0], 1)
-        rows *= max(1, (1 << 22) // (rows * source.width))
-        try:
+        def read(source: Any) -> None:
+            rows = max(source.block_shapes[0][0], 1)
+            rows *= max(1, (1 << 22) // (rows * source.width))
             for top in range(0, source.height, rows):
                 source.read(self.indexes, window=Window(0, top, source.width, min(rows, source.height - top)))
-        except RasterioError as error:
-            raise EncodeError(f"{self.path}: cannot be read: {error}") from error
+
+        try:
+            reading(self.path, read)
+        except FileFormatError as error:
+            raise EncodeError(f"{self.path}: cannot be read: {error.problem}") from error
 
 
 def finite(value: Any) -> float | None:

@@ -16,7 +16,7 @@ from gdal_gndc.encode.inputs.merge import Merge
 from gdal_gndc.encode.inputs.rasters import RasterStack, stack_of
 from gdal_gndc.errors import EncodeError, TimeError
 from gdal_gndc.format.meta import Band
-from gdal_gndc.remote import reason
+from gdal_gndc.remote import fsspec_options, reason
 from gdal_gndc.times import parse_time
 
 _RASTER = ("image/tiff", "image/jp2", "image/vnd.stac.geotiff")
@@ -54,7 +54,7 @@ def open_stac(
     import fsspec
 
     try:
-        with fsspec.open(path, "rt", encoding="utf-8") as stream:
+        with fsspec.open(path, "rt", encoding="utf-8", **fsspec_options(path)) as stream:
             document = json.load(stream)
     except (OSError, ValueError) as error:
         raise EncodeError(f"{path}: cannot be read as STAC: {reason(error)}") from error

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gdal_gndc.encode.inputs.grid import Grid
 from gdal_gndc.errors import EncodeError, FileFormatError
-from gdal_gndc.raster_handles import dataset
+from gdal_gndc.raster_handles import reading
 
 Range = tuple[int, int]
 Stored = tuple[NDArray[Any], NDArray[np.bool_]]
@@ -50,18 +50,19 @@ def read_stored(
     EncodeError
         If the file cannot be read; it is named.
     """
-    from rasterio.errors import RasterioError
 
-    try:
-        source = dataset(path)
+    def read(source: Any) -> Stored:
         if resampling is None:
             return _window(source, indexes, rows, cols)
         shift = grid.shift_of(Grid.of(source))
         if shift is not None:
             return _shifted(source, indexes, rows, cols, shift)
         return read_warped(source, indexes, rows, cols, grid, "nearest" if codes else resampling, raw=codes)
-    except (RasterioError, FileFormatError) as error:
-        raise EncodeError(f"{path}: cannot be read: {getattr(error, 'problem', error)}") from error
+
+    try:
+        return reading(path, read)
+    except FileFormatError as error:
+        raise EncodeError(f"{path}: cannot be read: {error.problem}") from error
 
 
 def _window(source: Any, indexes: tuple[int, ...], rows: Range, cols: Range) -> Stored:

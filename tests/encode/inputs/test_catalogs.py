@@ -100,8 +100,10 @@ def test_only_tiles_in_a_window_are_opened(catalog: GeoCatalog, monkeypatch: pyt
     from gdal_gndc.encode.inputs import stored
 
     source, opened = open_source(catalog), []
-    real = stored.dataset
-    monkeypatch.setattr(stored, "dataset", lambda path: (opened.append(Path(path).stem[-2:]), real(path))[1])
+    real = stored.reading
+    monkeypatch.setattr(
+        stored, "reading", lambda path, read: (opened.append(Path(path).stem[-2:]), real(path, read))[1]
+    )
     source.read((0, 1), (50, 60), (40, 60))
     assert opened == ["se"]
 
