@@ -85,15 +85,7 @@ class DuckCatalog:
         crs: Any = None,
     ) -> DuckCatalog:
         """As `GeoCatalog.query`; runs nothing yet."""
-        geometry, span = question(
-            self.crs,
-            lambda: self.total_bounds if len(self) else None,
-            where,
-            interval,
-            aoi=aoi,
-            aoi_crs=aoi_crs,
-            crs=crs,
-        )
+        geometry, span = question(self, where, interval, aoi=aoi, aoi_crs=aoi_crs, crs=crs)
         tests, areas = list(self._tests), self._areas
         if geometry is not None:
             left, bottom, right, top = geometry.bounds

@@ -212,7 +212,7 @@ class GeoCatalog:
             For bounds or an area that are empty, not finite, or not a geometry; or that read as degrees where all
             rows lie elsewhere in a projected CRS, with no CRS given.
         """
-        geometry, span = self._question(where, interval, aoi, aoi_crs, crs)
+        geometry, span = question(self, where, interval, aoi=aoi, aoi_crs=aoi_crs, crs=crs)
         if geometry is None and span is None:
             return self
         return self._some(self._index.search(geometry, span))
@@ -227,20 +227,7 @@ class GeoCatalog:
         crs: Any = None,
     ) -> Plan:
         """How `query` with these arguments would run, without running it."""
-        return self._index.plan(*self._question(where, interval, aoi, aoi_crs, crs))
-
-    def _question(
-        self, where: Any, interval: Any, aoi: Any, aoi_crs: Any, crs: Any
-    ) -> tuple[shapely.Geometry | None, tuple[int, int] | None]:
-        return question(
-            self.crs,
-            lambda: self.total_bounds if len(self) else None,
-            where,
-            interval,
-            aoi=aoi,
-            aoi_crs=aoi_crs,
-            crs=crs,
-        )
+        return self._index.plan(*question(self, where, interval, aoi=aoi, aoi_crs=aoi_crs, crs=crs))
 
     def where(self, expression: str) -> GeoCatalog:
         """Rows that fulfil a filter such as ``'bands >= 3 and has(band_names, "B04")'``; see

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pyproj
@@ -14,12 +14,14 @@ from gdal_gndc.catalog.geoslice import GeoSlice
 from gdal_gndc.catalog.intervals import as_interval, tick
 from gdal_gndc.errors import CoordinateError
 
+if TYPE_CHECKING:
+    from gdal_gndc.catalog.duck import AnyCatalog
+
 Box: TypeAlias = tuple[float, float, float, float]
 
 
 def question(
-    target: pyproj.CRS,
-    extent: Callable[[], Box | None],
+    catalog: AnyCatalog,
     where: GeoSlice | Box | None,
     interval: Any,
     *,
@@ -27,8 +29,12 @@ def question(
     aoi_crs: Any = None,
     crs: Any = None,
 ) -> tuple[shapely.Geometry | None, tuple[int, int] | None]:
-    """A query's arguments as a geometry of the catalog's CRS and a span of microseconds; ``extent`` gives the bounds
-    of the catalog's rows."""
+    """A query's arguments as a geometry of the catalog's CRS and a span of microseconds."""
+    target = catalog.crs
+
+    def extent() -> Box | None:
+        return catalog.total_bounds if len(catalog) else None
+
     geometry = None
     if isinstance(where, GeoSlice):
         geometry = where.footprint(target)
