@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from gdal_gndc.encode.inputs.find import Paths, find_files, is_catalog, kind_of
-from gdal_gndc.encode.inputs.grid import Alignment, Box, Extent, Grid
+from gdal_gndc.encode.inputs.grid import Alignment, Box, Extent
 from gdal_gndc.encode.inputs.masks import masked_by, masked_by_band
 from gdal_gndc.encode.inputs.merge import Merge, check_merge
-from gdal_gndc.encode.inputs.options import GroupBy, SourceOptions
+from gdal_gndc.encode.inputs.options import GroupBy, SourceOptions, Stacking
 from gdal_gndc.encode.inputs.rasters import RasterStack, open_rasters
 from gdal_gndc.encode.inputs.rule import MaskRule
 from gdal_gndc.encode.inputs.source import Source
@@ -105,7 +105,7 @@ def open_source(
     alignment = None
     if align or crs is not None or resolution is not None or bounds is not None:
         alignment = Alignment(crs, resolution, bounds, resampling)
-    given = _Given(date_regex, merge, group_by, skip_bad, alignment)
+    how = Stacking(merge, group_by, skip_bad, alignment)
     masking = mask.removeprefix(_BAND) if isinstance(mask, str) and mask.startswith(_BAND) else None
     if masking is not None:
         # a list of bands need not name the one that masks
@@ -113,100 +113,69 @@ def open_source(
             None if names is None else [*names, *([masking] if masking not in names else [])]
             for names in (variables, assets)
         )
-    source = given.open(inputs, variables=variables, assets=assets, crs=crs)
+    source = _open(inputs, how, date_regex, variables=variables, assets=assets, crs=crs)
     if mask is not None:
         rule = MaskRule.of(mask_values, mask_bits, mask_preset)
         if masking is not None:
             source = masked_by_band(source, masking, rule)
         else:
             grid = source.grid if alignment or is_catalog(mask) else None
-            layer = replace(given, merge=merge or "first").open(mask, grid=grid)
+            layer = _open(mask, replace(how, merge=merge or "first", alignment=None, grid=grid), date_regex)
             source = masked_by(source, layer, rule, skip_bad=skip_bad)
     elif mask_values is not None or mask_bits is not None or mask_preset is not None:
         raise EncodeError("mask values, bits or a preset without a mask: expected mask too")
     return replace(source, fill_gaps=True) if fill_gaps else source
 
 
-@dataclass(frozen=True)
-class _Given:
-    """What inputs and masks are opened with alike."""
+def _open(
+    inputs: Any,
+    how: Stacking,
+    date_regex: str | None,
+    *,
+    variables: Sequence[str] | None = None,
+    assets: Sequence[str] | None = None,
+    crs: Any = None,
+) -> Source:
+    """Open inputs, or the layer that masks them."""
+    if isinstance(inputs, Source):
+        return inputs
+    if type(inputs).__module__.startswith("gdal_gndc.catalog."):
+        if variables is not None or assets is not None:
+            raise EncodeError("variables and assets are for other inputs than a catalog of rasters")
+        return _catalog(inputs, how)
+    if type(inputs).__module__.startswith("xarray."):
+        from gdal_gndc.encode.inputs.arrays import open_object
 
-    date_regex: str | None
-    merge: Merge | None
-    group_by: GroupBy
-    skip_bad: bool
-    alignment: Alignment | None
-
-    def open(
-        self,
-        inputs: Any,
-        *,
-        grid: Grid | None = None,
-        variables: Sequence[str] | None = None,
-        assets: Sequence[str] | None = None,
-        crs: Any = None,
-    ) -> Source:
-        """Open inputs, warped to a grid if one is given."""
-        if isinstance(inputs, Source):
-            return inputs
-        if type(inputs).__module__.startswith("gdal_gndc.catalog."):
-            if variables is not None or assets is not None:
-                raise EncodeError("variables and assets are for other inputs than a catalog of rasters")
-            return self._catalog(inputs, grid)
-        if type(inputs).__module__.startswith("xarray."):
-            from gdal_gndc.encode.inputs.arrays import open_object
-
-            source = open_object(inputs, variables=variables, crs=crs)
-            return WarpedSource.aligned(source, self.alignment, grid)
-        paths = find_files(inputs)
-        kinds = {kind_of(path): path for path in reversed(paths)}
-        if len(kinds) > 1:
-            raise EncodeError(f"inputs of several kinds: {' and '.join(kinds.values())}")
-        if "array" in kinds:
-            return WarpedSource.aligned(self._arrays(paths, variables, crs), self.alignment, grid)
-        if variables is not None:
-            raise EncodeError(f"{paths[0]}: variables are for netCDF, Zarr and GRIB")
-        alignment = None if grid else self.alignment
-        if "stac" in kinds:
-            from gdal_gndc.encode.inputs.stac import open_stac
-
-            if len(paths) > 1:
-                raise EncodeError(f"{paths[1]}: expected a single STAC ItemCollection")
-            return open_stac(
-                paths[0], assets=assets, merge=self.merge, group_by=self.group_by, skip_bad=self.skip_bad,
-                alignment=alignment, grid=grid,
-            )  # fmt: skip
-        if assets is not None:
-            raise EncodeError(f"{paths[0]}: assets are for STAC")
-        if "catalog" in kinds:
-            if len(paths) > 1:
-                raise EncodeError(f"{paths[1]}: expected a single catalog")
-            return self._catalog(paths[0], grid)
-        return open_rasters(
-            paths,
-            date_regex=self.date_regex,
-            merge=self.merge,
-            group_by=self.group_by,
-            skip_bad=self.skip_bad,
-            alignment=alignment,
-            grid=grid,
-        )
-
-    def _catalog(self, catalog: Any, grid: Grid | None) -> Source:
-        from gdal_gndc.encode.inputs.catalogs import open_catalog
-
-        return open_catalog(
-            catalog,
-            merge=self.merge,
-            group_by=self.group_by,
-            skip_bad=self.skip_bad,
-            alignment=self.alignment,
-            grid=grid,
-        )
-
-    def _arrays(self, paths: Sequence[str], variables: Sequence[str] | None, crs: Any) -> Source:
+        return WarpedSource.aligned(open_object(inputs, variables=variables, crs=crs), how.alignment, how.grid)
+    paths = find_files(inputs)
+    kinds = {kind_of(path): path for path in reversed(paths)}
+    if len(kinds) > 1:
+        raise EncodeError(f"inputs of several kinds: {' and '.join(kinds.values())}")
+    if "array" in kinds:
         from gdal_gndc.encode.inputs.arrays import open_arrays
 
-        if self.merge not in (None, "first"):
+        if how.merge not in (None, "first"):
             raise EncodeError(f"{paths[0]}: merge is for rasters")
-        return open_arrays(paths, variables=variables, date_regex=self.date_regex, skip_bad=self.skip_bad, crs=crs)
+        source = open_arrays(paths, variables=variables, date_regex=date_regex, skip_bad=how.skip_bad, crs=crs)
+        return WarpedSource.aligned(source, how.alignment, how.grid)
+    if variables is not None:
+        raise EncodeError(f"{paths[0]}: variables are for netCDF, Zarr and GRIB")
+    if "stac" in kinds:
+        from gdal_gndc.encode.inputs.stac import open_stac
+
+        if len(paths) > 1:
+            raise EncodeError(f"{paths[1]}: expected a single STAC ItemCollection")
+        return open_stac(paths[0], how, assets=assets)
+    if assets is not None:
+        raise EncodeError(f"{paths[0]}: assets are for STAC")
+    if "catalog" in kinds:
+        if len(paths) > 1:
+            raise EncodeError(f"{paths[1]}: expected a single catalog")
+        return _catalog(paths[0], how)
+    return open_rasters(paths, how, date_regex=date_regex)
+
+
+def _catalog(catalog: Any, how: Stacking) -> Source:
+    from gdal_gndc.encode.inputs.catalogs import open_catalog
+
+    return open_catalog(catalog, how)

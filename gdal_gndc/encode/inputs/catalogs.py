@@ -9,7 +9,7 @@ import numpy as np
 
 from gdal_gndc.encode.inputs.dates import OfTime
 from gdal_gndc.encode.inputs.grid import Alignment, Box, Grid
-from gdal_gndc.encode.inputs.merge import Merge
+from gdal_gndc.encode.inputs.options import Stacking
 from gdal_gndc.encode.inputs.rasters import RasterStack, stack_of
 from gdal_gndc.errors import EncodeError, GNDCError
 from gdal_gndc.remote import reason
@@ -21,15 +21,7 @@ if TYPE_CHECKING:
 _TOUCH = 1e-9
 
 
-def open_catalog(
-    catalog: Any,
-    *,
-    merge: Merge | None,
-    group_by: str,
-    skip_bad: bool,
-    alignment: Alignment | None,
-    grid: Grid | None = None,
-) -> RasterStack:
+def open_catalog(catalog: Any, how: Stacking) -> RasterStack:
     """Open the rows of a catalog of rasters, of any mix of CRSs.
 
     Parameters
@@ -37,13 +29,10 @@ def open_catalog(
     catalog
         A GeoCatalog, a DuckCatalog, or what `gdal_gndc.catalog.open_catalog` opens. A row's time is the start of its
         interval.
-    merge
-        By default ``first``, in the order of the rows.
-    alignment
-        The grid; where it does not say: the CRS that all rasters share, else that of the catalog; the pixel size that
-        the catalog was built for, else that of the first raster; the bounds of all.
-    grid
-        Warp to this grid instead. Rows beyond it are left out.
+    how
+        Merged by ``first`` by default, in the order of the rows. Where an alignment does not say: the CRS that all
+        rasters share, else that of the catalog; the pixel size that the catalog was built for, else that of the first
+        raster; the bounds of all. Rows beyond a grid are left out.
 
     Raises
     ------
@@ -51,7 +40,7 @@ def open_catalog(
         If the packages that a catalog needs are not installed, it cannot be read, or its rows do not make a cube.
     """
     name = catalog if isinstance(catalog, str) else "the catalog"
-    if grid is not None and grid.crs is None:
+    if how.grid is not None and how.grid.crs is None:
         raise EncodeError(f"{name}: cannot be warped to a grid without a CRS")
     try:
         from gdal_gndc import catalog as catalogs
@@ -61,7 +50,7 @@ def open_catalog(
         ) from error
     try:
         rows = catalogs.open_catalog(catalog) if isinstance(catalog, str) else catalog
-        box, box_crs = _box(alignment, grid)
+        box, box_crs = _box(how.alignment, how.grid)
         if box is not None:
             rows = rows.query(box, crs=box_crs)
         rows = rows if isinstance(rows, catalogs.GeoCatalog) else rows.collect()
@@ -80,14 +69,8 @@ def open_catalog(
         raise EncodeError(f"{name}: {first} has no time in the catalog")
     times = [moment.to_pydatetime() for moment in rows.gdf.index.left]
     scenes = [((file,), OfTime(time)) for file, time in zip(rows.gdf["location"], times, strict=True)]
-    return stack_of(
-        scenes,
-        merge=merge or "first",
-        group_by=group_by,
-        skip_bad=skip_bad,
-        alignment=None if grid else _aligned(rows, alignment),
-        grid=grid,
-    )
+    alignment = None if how.grid else _aligned(rows, how.alignment)
+    return stack_of(scenes, replace(how, merge=how.merge or "first", alignment=alignment))
 
 
 def _box(alignment: Alignment | None, grid: Grid | None) -> tuple[Box | None, Any]:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from gdal_gndc.encode.inputs.dates import DateFinder
 from gdal_gndc.encode.inputs.find import Paths, find_files
-from gdal_gndc.encode.inputs.grid import Alignment, Grid, Reach
+from gdal_gndc.encode.inputs.grid import Grid, Reach
 from gdal_gndc.encode.inputs.look import Look
 from gdal_gndc.encode.inputs.merge import Merge, check_merge, merged
+from gdal_gndc.encode.inputs.options import Stacking
 from gdal_gndc.encode.inputs.rule import MaskRule
 from gdal_gndc.encode.inputs.source import Range, Source
 from gdal_gndc.encode.inputs.stored import Stored, read_stored
@@ -152,28 +153,15 @@ class RasterStack(Source):
         return read_stored(path, indexes, rows, cols, grid=self.grid, resampling=self.resampling, codes=codes)
 
 
-def open_rasters(
-    inputs: Paths,
-    *,
-    date_regex: str | None = None,
-    merge: Merge | None = None,
-    group_by: str = "time",
-    skip_bad: bool = False,
-    alignment: Alignment | None = None,
-    grid: Grid | None = None,
-) -> RasterStack:
+def open_rasters(inputs: Paths, how: Stacking | None = None, *, date_regex: str | None = None) -> RasterStack:
     """Look at every file of a stack, without reading pixels.
 
     Parameters
     ----------
     inputs
         See `gdal_gndc.encode.inputs.find.find_files`.
-    date_regex, merge, group_by, skip_bad
+    date_regex
         As for `gdal_gndc.encode.inputs.open_source`.
-    alignment
-        How all are warped to one grid; without it all must have it.
-    grid
-        Warp to this grid instead, if a file has another.
 
     Raises
     ------
@@ -181,24 +169,12 @@ def open_rasters(
         If a file cannot be opened, has no date, shares its date with another, or lies on another grid than the first.
     """
     finder = DateFinder(date_regex)
-    return stack_of(
-        (((path,), finder) for path in find_files(inputs)),
-        merge=merge,
-        group_by=group_by,
-        skip_bad=skip_bad,
-        alignment=alignment,
-        grid=grid,
-    )
+    return stack_of((((path,), finder) for path in find_files(inputs)), how or Stacking())
 
 
 def stack_of(
     scenes: Iterable[tuple[tuple[str, ...], Callable[[Look], datetime]]],
-    *,
-    merge: Merge | None,
-    group_by: str,
-    skip_bad: bool,
-    alignment: Alignment | None,
-    grid: Grid | None = None,
+    how: Stacking,
     described: Callable[[int, Look], Look] | None = None,
 ) -> RasterStack:
     """Make a stack of scenes.
@@ -210,9 +186,10 @@ def stack_of(
     described
         Puts right what the n-th file of a scene says of its bands.
     """
-    check_merge(merge)
-    if group_by not in ("time", "day"):
-        raise EncodeError(f"group_by {group_by!r}, expected time or day")
+    check_merge(how.merge)
+    if how.group_by not in ("time", "day"):
+        raise EncodeError(f"group_by {how.group_by!r}, expected time or day")
+    alignment, grid = how.alignment, how.grid
     first: list[Look] = []
     found: list[Scene] = []
     grids: list[Grid] = []
@@ -223,11 +200,11 @@ def stack_of(
         try:
             looks = [Look.at(file) for file in files]
             when = time_of(looks[0])
-            if skip_bad:
+            if how.skip_bad:
                 for look in looks:
                     look.check_pixels()
         except EncodeError as error:
-            if not skip_bad:
+            if not how.skip_bad:
                 raise
             skipped.append(str(error))
             _log.warning("left out: %s", error)
@@ -255,7 +232,7 @@ def stack_of(
     if warps:
         reaches = {other: grid.reach_of(other) for other in dict.fromkeys(grids)}
         found = [replace(scene, reach=reaches[own]) for scene, own in zip(found, own_grids, strict=True)]
-    frames = _frames(found, merge, group_by)
+    frames = _frames(found, how.merge, how.group_by)
     _log.debug("%d frames from %s to %s", len(frames), frames[0][0].time, frames[-1][0].time)
     return RasterStack(
         frames=tuple(frames),
@@ -268,7 +245,7 @@ def stack_of(
         crs=grid.crs,
         transform=grid.transform,
         dtype=np.result_type(*(look.dtype for look in first)).name,
-        merge=merge or "first",
+        merge=how.merge or "first",
         resampling=(alignment.resampling if alignment else "nearest") if warps else None,
         skipped=tuple(skipped),
     )

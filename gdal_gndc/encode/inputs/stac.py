@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from gdal_gndc.encode.inputs.dates import OfTime
-from gdal_gndc.encode.inputs.grid import Alignment, Grid
 from gdal_gndc.encode.inputs.look import Look, finite
-from gdal_gndc.encode.inputs.merge import Merge
+from gdal_gndc.encode.inputs.options import Stacking
 from gdal_gndc.encode.inputs.rasters import RasterStack, stack_of
 from gdal_gndc.errors import EncodeError, TimeError
 from gdal_gndc.format.meta import Band
@@ -22,16 +21,7 @@ from gdal_gndc.times import parse_time
 _RASTER = ("image/tiff", "image/jp2", "image/vnd.stac.geotiff")
 
 
-def open_stac(
-    path: str,
-    *,
-    assets: Sequence[str] | None,
-    merge: Merge | None,
-    group_by: str,
-    skip_bad: bool,
-    alignment: Alignment | None,
-    grid: Grid | None = None,
-) -> RasterStack:
+def open_stac(path: str, how: Stacking, *, assets: Sequence[str] | None) -> RasterStack:
     """Open the items of an ItemCollection (JSON), or of one Item.
 
     Parameters
@@ -72,15 +62,7 @@ def open_stac(
         files = tuple(_location(item["assets"][key]["href"], path) for key in keys)
         scenes.append((files, OfTime(_when(item, path))))
     told = [items[0]["assets"][key] for key in keys]
-    return stack_of(
-        scenes,
-        merge=merge,
-        group_by=group_by,
-        skip_bad=skip_bad,
-        alignment=alignment,
-        grid=grid,
-        described=lambda n, look: _described(look, keys[n], told[n]),
-    )
+    return stack_of(scenes, how, lambda n, look: _described(look, keys[n], told[n]))
 
 
 def _is_data(asset: dict[str, Any]) -> bool:

@@ -68,7 +68,7 @@ def read_stored(
 def _window(source: Any, indexes: tuple[int, ...], rows: Range, cols: Range) -> Stored:
     from rasterio.windows import Window
 
-    window = Window(cols[0], rows[0], cols[1] - cols[0], rows[1] - rows[0])
+    window = Window.from_slices(rows, cols)
     stored = source.read(indexes, window=window)
     if _all_valid(source, indexes) or source.nodata is not None:
         return stored, np.ones(stored.shape, np.bool_)
@@ -118,7 +118,7 @@ def read_warped(
         YSCALE=scale,
         add_alpha=alpha,
     ) as view:
-        window = Window(cols[0], rows[0], cols[1] - cols[0], rows[1] - rows[0])
+        window = Window.from_slices(rows, cols)
         stored = view.read(indexes, window=window)
         if nodata is not None:
             valid = np.ones(stored.shape, np.bool_)
