@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from gdal_gndc.catalog.duck import AnyCatalog
-from gdal_gndc.catalog.geocatalog import GeoCatalog
 from gdal_gndc.catalog.georeference import georeference
 from gdal_gndc.catalog.geoslice import GeoSlice
 from gdal_gndc.catalog.load_raster import finish, hits, patches
@@ -72,7 +71,7 @@ def load_raster_timeseries(
         raise TimeError("static rows have no place in a time series; load them with load_raster")
     starts = pd.DatetimeIndex(rows.gdf.index.left)
     labels, step_of = _steps(starts, where, t_step)
-    middle = _middles(rows, labels, step_of, t_step)
+    middle = _middles(labels, step_of, t_step)
     order = _order(starts, step_of, middle, temporal_aggregation)
     step_of, moments = step_of[order], starts.asi8[order]
     results: dict[int, tuple[np.ndarray, np.ndarray, float | None]] = {}
@@ -119,7 +118,7 @@ def _steps(starts: pd.DatetimeIndex, where: GeoSlice, t_step: Any) -> tuple[pd.D
     return labels, np.clip(np.searchsorted(labels.asi8, starts.asi8, side="right") - 1, 0, None)
 
 
-def _middles(rows: GeoCatalog, labels: pd.DatetimeIndex, step_of: np.ndarray, t_step: Any) -> np.ndarray:
+def _middles(labels: pd.DatetimeIndex, step_of: np.ndarray, t_step: Any) -> np.ndarray:
     if t_step is None:
         return np.asarray(labels.asi8[step_of])
     after = labels[-1] + pd.tseries.frequencies.to_offset(t_step)

@@ -144,24 +144,6 @@ def _typed(values: Any, dtype: Any, default: Any, rows: int, what: str) -> Any:
         raise FileFormatError(f"values do not fit {dtype}: {error}", path=what) from error
 
 
-# A file of version n is brought to n + 1 by MIGRATIONS[n], which maps a table to a table; a reader applies
-# them in turn.
-MIGRATIONS: dict[int, Callable[[pa.Table], pa.Table]] = {}
-
-
-def register_migration(
-    version: int,
-) -> Callable[[Callable[[pa.Table], pa.Table]], Callable[[pa.Table], pa.Table]]:
-    """Name a function as the step from ``version`` to ``version + 1``."""
-
-    def keep(step: Callable[[pa.Table], pa.Table]) -> Callable[[pa.Table], pa.Table]:
-        MIGRATIONS[version] = step
-        return step
-
-    return keep
-
-
-@register_migration(0)
 def _from_version_0(table: pa.Table) -> pa.Table:
     """Version 0, plain GeoParquet made by hand: no version column; times perhaps in one ``datetime``
     column."""
@@ -169,6 +151,11 @@ def _from_version_0(table: pa.Table) -> pa.Table:
         table = table.append_column("start", table["datetime"]).append_column("stop", table["datetime"])
         table = table.drop_columns(["datetime"])
     return table
+
+
+# A file of version n is brought to n + 1 by MIGRATIONS[n], which maps a table to a table; a reader applies
+# them in turn.
+MIGRATIONS: dict[int, Callable[[pa.Table], pa.Table]] = {0: _from_version_0}
 
 
 def migrate(table: pa.Table, version: int, *, name: str) -> pa.Table:

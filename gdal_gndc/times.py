@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import UTC, date, datetime, timedelta
 
@@ -127,17 +126,6 @@ def is_date_only(text: str) -> bool:
 def to_seconds(value: datetime) -> float:
     """Return the seconds since 1970-01-01T00:00:00Z, correctly rounded. A naive datetime is UTC."""
     return (_to_utc(value, str(value)) - EPOCH).total_seconds()
-
-
-def from_seconds(seconds: float) -> datetime:
-    """Return the UTC datetime, to the microsecond, of seconds since 1970-01-01T00:00:00Z."""
-    seconds = float(seconds)
-    if not math.isfinite(seconds):
-        raise TimeError(f"{seconds!r} seconds is not a time")
-    try:
-        return EPOCH + timedelta(seconds=seconds)
-    except OverflowError as error:
-        raise TimeError(f"{seconds!r} seconds since 1970 lies outside the years 1 to 9999") from error
 
 
 def format_time(value: datetime) -> str:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from gdal_gndc.errors import GNDCError, TimeError
 from gdal_gndc.times import (
     format_time,
-    from_seconds,
     is_date_only,
     parse_duration,
     parse_time,
@@ -137,7 +136,8 @@ def test_text_round_trip(naive: datetime, minutes: int) -> None:
 @given(st.datetimes(datetime(1840, 1, 1), datetime(2100, 1, 1)))
 def test_seconds_are_exact_to_the_microsecond(naive: datetime) -> None:
     value = naive.replace(tzinfo=UTC)
-    assert from_seconds(to_seconds(value)) == value
+    # microseconds since 1970 are integers that a double holds for a span of 285 years
+    assert round(to_seconds(value) * 1e6) == (value - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     assert to_seconds(naive) == to_seconds(value)
 
 
@@ -145,9 +145,6 @@ def test_seconds() -> None:
     assert to_seconds(datetime(1970, 1, 2, tzinfo=UTC)) == 86400.0
     assert to_seconds(datetime(1969, 12, 31, 23, 59, 59, 500000, tzinfo=UTC)) == -0.5
     assert to_seconds(datetime(1970, 1, 1, 1, tzinfo=timezone(timedelta(hours=1)))) == 0.0
-    for bad in (float("nan"), float("inf"), 1e18):
-        with pytest.raises(TimeError):
-            from_seconds(bad)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def _parts(
     dataset: GNDCDataset, points: Points, moments: Sequence[Moment], bands: Sequence[int], *, single: bool, skip: bool
 ) -> Iterator[Part]:
     """Give parts of the table: for each point in turn its moments."""
-    times = time_column(dataset, moments)
+    times = time_column(moments)
     pixels, inside = dataset.pixels_at(points.x, points.y, crs=points.crs, outside="skip" if skip else "raise")
     if not inside.all():
         click.echo(f"gndc: {int((~inside).sum())} of {len(points)} points lie outside the cube", err=True)

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from gdal_gndc.dataset import GNDCDataset
     from gdal_gndc.time_axis import Moment
 
 # columns of a part of a table: numpy arrays or lists, all of one length
@@ -54,7 +53,7 @@ def write_table(output: str, parts: Iterable[Part], *, as_json: bool = False) ->
                 write(file, parts)
 
 
-def time_column(dataset: GNDCDataset, moments: Sequence[Moment]) -> NDArray[Any]:
+def time_column(moments: Sequence[Moment]) -> NDArray[Any]:
     """Return the times of moments as naive UTC ``datetime64[us]``, or frame indices in a cube without dates."""
     if any(moment.time is None for moment in moments):
         return np.array([moment.frame for moment in moments], np.int64)

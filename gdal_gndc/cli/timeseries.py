@@ -42,4 +42,4 @@ def main(
         moments = select_moments(dataset, every=parse_interval(interval), start=start, end=end)
         values = dataset.series_at([[row, col]], moments, chosen)[0]
         columns = {dataset.band_names[band]: values[:, i] for i, band in enumerate(chosen)}
-        write_table(output, [{"time": time_column(dataset, moments), **columns}], as_json=as_json)
+        write_table(output, [{"time": time_column(moments), **columns}], as_json=as_json)

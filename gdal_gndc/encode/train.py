@@ -158,28 +158,6 @@ class NativeTrainer:
         )
         return float(loss[0]), out
 
-    def state(self) -> bytes:
-        """Return everything that training changes, for `restore` on a trainer made from the same arguments."""
-        size = lib.gndc_trainer_state_size(self.handle)
-        out = ffi.new("char[]", size)
-        self._check(lib.gndc_trainer_get_state(self.handle, out, size, self._message))
-        return bytes(ffi.buffer(out, size))
-
-    def restore(self, state: bytes) -> None:
-        """Go back to a `state`.
-
-        Raises
-        ------
-        EncodeError
-            If it belongs to another plan or to other data.
-        """
-        self._check(lib.gndc_trainer_set_state(self.handle, ffi.from_buffer(state), len(state), self._message))
-
-    @property
-    def reachable(self) -> int:
-        """Table weights that some sample reaches."""
-        return int(lib.gndc_trainer_reachable(self.handle))
-
     def _count(self, component: int) -> int:
         counts = self.layout.counts
         if component == 1 and self.plan.config.disable_temporal:

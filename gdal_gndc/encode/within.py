@@ -57,7 +57,7 @@ def _chunks_within(
     preset: Preset | None = "best" if goal else options.get("preset")
     max_error = options.get("max_error")
     fits: dict[str, int] = {}
-    for side, dates in _sizes(shape, options):
+    for side, dates in _sizes(options):
         size = {"chunk_size": side, "chunk_dates": dates}
         plan = make_plan(
             shape, preset=preset, interpolate=interpolate, max_error=max_error, chunk_size=side, chunk_dates=dates
@@ -73,7 +73,7 @@ def _chunks_within(
     return fits
 
 
-def _sizes(shape: tuple[int, int, int, int], options: dict[str, Any]) -> Iterator[tuple[int, int]]:
+def _sizes(options: dict[str, Any]) -> Iterator[tuple[int, int]]:
     """Sizes of chunks, the largest first; space is cut before time."""
     side, dates = options.get("chunk_size"), options.get("chunk_dates")
     for frames in [dates] if dates else _DATES:

@@ -53,7 +53,7 @@ class Layout:
         FileFormatError
             If no network of this configuration can be built.
         """
-        c_config = config_struct(config, path=path, entry=entry)
+        c_config = config_struct(config)
         out = ffi.new("gndc_layout *")
         message = message_buffer()
         check(lib.gndc_layout_of(c_config, out, message), message, path=path, entry=entry)
@@ -85,7 +85,7 @@ class Layout:
         )
 
 
-def config_struct(config: ModelConfig, *, path: str | None = None, entry: str | None = None) -> Any:
+def config_struct(config: ModelConfig) -> Any:
     """Return the ``gndc_config`` of a configuration."""
     out = ffi.new("gndc_config *")
     for name in (

@@ -40,12 +40,10 @@ class ContainerWriter:
     path
         Local destination; its directory must exist.
     meta, manifest
-        The two documents; `set_meta` and `set_manifest` give them later.
+        The two documents; sizes of chunks that the manifest leaves open are filled in.
     """
 
-    def __init__(
-        self, path: str | os.PathLike[str], meta: Meta | None = None, manifest: Manifest | None = None
-    ) -> None:
+    def __init__(self, path: str | os.PathLike[str], meta: Meta, manifest: Manifest) -> None:
         self.path = os.fspath(path)
         self.meta = meta
         self.manifest = manifest
@@ -63,14 +61,6 @@ class ContainerWriter:
             self._file.close()
             self._temporary.unlink()
             raise
-
-    def set_meta(self, meta: Meta) -> None:
-        """Give ``meta.json``."""
-        self.meta = meta
-
-    def set_manifest(self, manifest: Manifest) -> None:
-        """Give ``manifest.json``; sizes of chunks that it leaves open are filled in."""
-        self.manifest = manifest
 
     def add_chunk(self, entry_name: str, blob: Buffer) -> None:
         """Add the blob of a chunk under the name by which the manifest lists it."""
@@ -92,13 +82,12 @@ class ContainerWriter:
         Raises
         ------
         EncodeError
-            If a document is missing, or manifest and chunks disagree; nothing is left behind then.
+            If manifest and chunks disagree; nothing is left behind then.
         """
         if self._done:
             return
         try:
-            meta, manifest = self._checked()
-            self._write(meta, manifest)
+            self._write(self._checked())
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
@@ -144,10 +133,7 @@ class ContainerWriter:
         if name in (meta_json.ENTRY, manifest_json.ENTRY) or name in self._places or name in self._sidecars:
             raise EncodeError(f"{self.path}: there is an entry {shown(name)} already")
 
-    def _checked(self) -> tuple[Meta, Manifest]:
-        if self.meta is None or self.manifest is None:
-            absent = meta_json.ENTRY if self.meta is None else manifest_json.ENTRY
-            raise EncodeError(f"{self.path}: {absent} was not given")
+    def _checked(self) -> Manifest:
         files = [chunk.file for chunk in self.manifest.chunks]
         if len(set(files)) != len(files):
             raise EncodeError(f"{self.path}: the manifest lists a chunk twice")
@@ -161,13 +147,13 @@ class ContainerWriter:
             if chunk.size_bytes not in (None, size):
                 raise EncodeError(f"{self.path}: {chunk.file} has {size} bytes, the manifest says {chunk.size_bytes}")
             chunks.append(replace(chunk, size_bytes=size))
-        return self.meta, replace(self.manifest, chunks=tuple(chunks))
+        return replace(self.manifest, chunks=tuple(chunks))
 
-    def _write(self, meta: Meta, manifest: Manifest) -> None:
+    def _write(self, manifest: Manifest) -> None:
         # What a reader would refuse must not be written; reading the documents back finds it.
-        documents = meta.to_json(), manifest.to_json()
+        documents = self.meta.to_json(), manifest.to_json()
         Meta.from_json(documents[0], self.path)
-        Manifest.from_json(documents[1], shape=meta.shape, path=self.path)
+        Manifest.from_json(documents[1], shape=self.meta.shape, path=self.path)
         with zipfile.ZipFile(self._file, "w", zipfile.ZIP_STORED) as archive:
             _put(archive, meta_json.ENTRY, documents[0])
             _put(archive, manifest_json.ENTRY, documents[1])

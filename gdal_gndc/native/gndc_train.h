@@ -59,8 +59,6 @@ gndc_trainer *gndc_trainer_new(const gndc_config *config, const gndc_train_optio
                                const gndc_train_data *data, int *status, char *message);
 void gndc_trainer_free(gndc_trainer *trainer);
 int64_t gndc_trainer_bytes(const gndc_trainer *trainer);
-/* Weights that some sample can reach; the others stay 0. */
-int64_t gndc_trainer_reachable(const gndc_trainer *trainer);
 int gndc_trainer_run(gndc_trainer *trainer, int64_t n_steps, gndc_train_progress *progress, char *message);
 
 /* Weights of a component (0 spatial, 1 temporal, 2 decoder) in the order of the format. rounded: as the decoder will
@@ -91,11 +89,6 @@ double gndc_rate_slopes(const int64_t *counts, float *slopes);
  * derivative, the median gap being the unit of time. */
 int gndc_smooth(int64_t n_times, int64_t n_series, const double *times, const float *values, double strength,
                 float *out, char *message);
-
-/* Everything that training changes, to go on later with a trainer made from the same arguments. */
-int64_t gndc_trainer_state_size(const gndc_trainer *trainer);
-int gndc_trainer_get_state(const gndc_trainer *trainer, void *out, int64_t size, char *message);
-int gndc_trainer_set_state(gndc_trainer *trainer, const void *state, int64_t size, char *message);
 /* cdef end */
 
 #ifdef __cplusplus

@@ -114,10 +114,6 @@ int64_t gndc_trainer_bytes(const gndc_trainer *trainer) {
     return 5 * static_cast<int64_t>(sizeof(float)) * (trainer->model.tables.count + trainer->model.decoder.count);
 }
 
-int64_t gndc_trainer_reachable(const gndc_trainer *trainer) {
-    return static_cast<int64_t>(trainer->model.blocks.size()) * gndc::kPad;
-}
-
 int gndc_trainer_run(gndc_trainer *trainer, int64_t n_steps, gndc_train_progress *progress, char *message) {
     return guarded(message, [&] {
         trainer->run(n_steps, progress);

@@ -80,12 +80,10 @@ def test_the_archive_is_plain(tmp_path: Path) -> None:
 
 def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
     first = write(tmp_path / "a.gndc")
-    with ContainerWriter(tmp_path / "b.gndc") as writer, ThreadPoolExecutor(4) as pool:
+    with ContainerWriter(tmp_path / "b.gndc", META, MANIFEST) as writer, ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda item: writer.add_chunk(*item), reversed(BLOBS.items())))
         writer.add_sidecar("metrics.json", b"{}")
         writer.add_sidecar("provenance.json", b'{"format": "gndc-provenance"}')
-        writer.set_manifest(MANIFEST)
-        writer.set_meta(META)
     assert (tmp_path / "b.gndc").read_bytes() == first
 
 
@@ -177,32 +175,25 @@ def test_permissions_follow_the_umask(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("meta", "manifest", "found"),
+    ("manifest", "found"),
     [
-        (None, MANIFEST, "meta.json was not given"),
-        (META, None, "manifest.json was not given"),
         (
-            META,
             replace(MANIFEST, chunks=MANIFEST.chunks[:3]),
             "x0003.gndcc was added but not in the manifest",
         ),
         (
-            META,
             replace(MANIFEST, chunks=(*MANIFEST.chunks, replace(MANIFEST.chunks[0], file="chunks/z"))),
             "chunks/z was in the manifest but not added",
         ),
-        (META, replace(MANIFEST, chunks=(*MANIFEST.chunks, MANIFEST.chunks[0])), "lists a chunk twice"),
+        (replace(MANIFEST, chunks=(*MANIFEST.chunks, MANIFEST.chunks[0])), "lists a chunk twice"),
         (
-            META,
             replace(MANIFEST, chunks=(replace(MANIFEST.chunks[0], size_bytes=3), *MANIFEST.chunks[1:])),
             "the manifest says 3",
         ),
     ],
 )
-def test_documents_and_chunks_must_agree(
-    tmp_path: Path, meta: Meta | None, manifest: Manifest | None, found: str
-) -> None:
-    with pytest.raises(EncodeError, match=found), ContainerWriter(tmp_path / "a", meta, manifest) as writer:
+def test_documents_and_chunks_must_agree(tmp_path: Path, manifest: Manifest, found: str) -> None:
+    with pytest.raises(EncodeError, match=found), ContainerWriter(tmp_path / "a", META, manifest) as writer:
         fill(writer)
     assert names(tmp_path) == []
 
@@ -227,4 +218,4 @@ def test_names_of_entries(tmp_path: Path, name: str) -> None:
 
 def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        ContainerWriter(tmp_path / "none" / "cube.gndc")
+        ContainerWriter(tmp_path / "none" / "cube.gndc", META, MANIFEST)

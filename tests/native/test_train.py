@@ -258,25 +258,6 @@ def test_the_seed_changes_the_result() -> None:
     assert a.run(5).loss != b.run(5).loss
 
 
-@pytest.mark.parametrize("cut", [1, 30, 75])
-def test_a_restored_state_goes_on_as_if_nothing_had_happened(cut: int) -> None:
-    options: dict[str, Any] = {"table_scale": 32.0, "decoder_scale": 32.0, "rate_relative": 1.0}
-    whole = trainer_of(CONFIGS["dense"], samples(), **options)
-    whole.run(100)
-    first = trainer_of(CONFIGS["dense"], samples(), **options)
-    first.run(cut)
-    second = trainer_of(CONFIGS["dense"], samples(), **options)
-    second.restore(first.state())
-    assert second.run(1000).step == 100
-    for i in range(3):
-        np.testing.assert_array_equal(whole.weights(i), second.weights(i))
-
-
-def test_a_state_of_another_model_is_refused() -> None:
-    with pytest.raises(EncodeError, match="another model"):
-        trainer_of(CONFIGS["dense"], samples()).restore(trainer_of(CONFIGS["wide"], samples()).state())
-
-
 def test_an_epoch_draws_every_valid_position_once() -> None:
     values = np.ones((4, 8, 9, 1), np.float32)
     data = Samples(values, np.linspace(0, 1, 4, dtype=np.float32))

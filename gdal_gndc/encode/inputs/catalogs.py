@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gdal_gndc.encode.inputs.dates import OfTime
 from gdal_gndc.encode.inputs.grid import Alignment, Box, Grid
 from gdal_gndc.encode.inputs.options import Stacking
 from gdal_gndc.encode.inputs.rasters import RasterStack, stack_of
@@ -53,7 +52,7 @@ def open_catalog(catalog: Any, how: Stacking) -> RasterStack:
         box, box_crs = _box(how.alignment, how.grid)
         if box is not None:
             rows = rows.query(box, crs=box_crs)
-        rows = rows if isinstance(rows, catalogs.GeoCatalog) else rows.collect()
+        rows = rows.collect()
     except (GNDCError, OSError, ValueError) as error:
         told = str(error) if isinstance(error, GNDCError) else reason(error)
         raise EncodeError(told if told.startswith(name) else f"{name}: {told}") from error
@@ -68,7 +67,7 @@ def open_catalog(catalog: Any, how: Stacking) -> RasterStack:
         first = rows.gdf["location"].iloc[int(np.argmax(static))]
         raise EncodeError(f"{name}: {first} has no time in the catalog")
     times = [moment.to_pydatetime() for moment in rows.gdf.index.left]
-    scenes = [((file,), OfTime(time)) for file, time in zip(rows.gdf["location"], times, strict=True)]
+    scenes = [((file,), time) for file, time in zip(rows.gdf["location"], times, strict=True)]
     alignment = None if how.grid else _aligned(rows, how.alignment)
     return stack_of(scenes, replace(how, merge=how.merge or "first", alignment=alignment))
 

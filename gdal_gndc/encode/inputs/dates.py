@@ -131,17 +131,6 @@ class DateFinder:
         raise EncodeError(f"{look.path}: no date in its name or its tags; give date_regex")
 
 
-class OfTime:
-    """Tells the time that another document, such as a catalog, tells of a raster."""
-
-    def __init__(self, when: datetime) -> None:
-        self._when = when
-
-    def __call__(self, look: Look) -> datetime:
-        """Return the time, UTC."""
-        return self._when
-
-
 def _from_groups(groups: Mapping[str, str | None]) -> datetime | None:
     def number(name: str, default: int) -> int:
         value = groups.get(name)

@@ -173,7 +173,7 @@ def open_rasters(inputs: Paths, how: Stacking | None = None, *, date_regex: str 
 
 
 def stack_of(
-    scenes: Iterable[tuple[tuple[str, ...], Callable[[Look], datetime]]],
+    scenes: Iterable[tuple[tuple[str, ...], datetime | DateFinder]],
     how: Stacking,
     described: Callable[[int, Look], Look] | None = None,
 ) -> RasterStack:
@@ -182,7 +182,7 @@ def stack_of(
     Parameters
     ----------
     scenes
-        Files of each, and what finds the time of the first of them.
+        Files of each, and its time, or what finds that of the first of them.
     described
         Puts right what the n-th file of a scene says of its bands.
     """
@@ -196,10 +196,10 @@ def stack_of(
     own_grids: list[Grid] = []
     skipped: list[str] = []
     warps = None if alignment is None and grid is None else True
-    for files, time_of in scenes:
+    for files, time in scenes:
         try:
             looks = [Look.at(file) for file in files]
-            when = time_of(looks[0])
+            when = time(looks[0]) if isinstance(time, DateFinder) else time
             if how.skip_bad:
                 for look in looks:
                     look.check_pixels()

@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from gdal_gndc.encode.inputs.dates import OfTime
 from gdal_gndc.encode.inputs.look import Look, finite
 from gdal_gndc.encode.inputs.options import Stacking
 from gdal_gndc.encode.inputs.rasters import RasterStack, stack_of
@@ -60,7 +59,7 @@ def open_stac(path: str, how: Stacking, *, assets: Sequence[str] | None) -> Rast
             known = ", ".join(item["assets"])
             raise EncodeError(f"{path}: {item.get('id')} has no asset {absent[0]!r}, only {known}")
         files = tuple(_location(item["assets"][key]["href"], path) for key in keys)
-        scenes.append((files, OfTime(_when(item, path))))
+        scenes.append((files, _when(item, path)))
     told = [items[0]["assets"][key] for key in keys]
     return stack_of(scenes, how, lambda n, look: _described(look, keys[n], told[n]))
 
