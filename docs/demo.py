@@ -1,10 +1,12 @@
 """The demonstration behind ``make demo``: a real stack becomes a cube, and three roads read it.
 
-Writes into demo/: the cube, GeoTIFFs of an observed and of an interpolated date, VRTs, and overview.png.
+Writes into demo/, or the folder that it is given: the cube, GeoTIFFs of an observed and of an interpolated date, VRTs,
+and overview.png. What was in that folder is removed.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -16,7 +18,6 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 STACK = ROOT / "tests" / "data" / "s2_flanders"
-OUT = Path(os.environ.get("GNDC_DEMO_DIR", ROOT / "demo"))
 OBSERVED, BETWEEN = "2018-06-30", "2018-07-06"
 SHOWN = ("2018-04-26", BETWEEN, "2018-10-13")
 PIXEL = (26, 42)
@@ -25,18 +26,18 @@ CLOUDY = (3, 8, 9, 10)
 BIN = Path(sys.executable).parent
 
 
-def run(*command: str, **options: object) -> str:
+def run(*command: str, out: Path, env: dict[str, str] | None = None) -> str:
     """Run a command as a user would, show it, and stop at its failure."""
     print("$", " ".join(command), flush=True)
-    done = subprocess.run(command, cwd=OUT, text=True, capture_output=True, check=False, **options)  # type: ignore[call-overload]
+    done = subprocess.run(command, cwd=out, env=env, text=True, capture_output=True, check=False)
     if done.returncode:
         sys.exit(f"{done.stdout}{done.stderr}\n{command[0]} failed with exit code {done.returncode}")
-    return str(done.stdout)
+    return done.stdout
 
 
-def driver_environment() -> dict[str, str]:
+def driver_environment(out: Path) -> dict[str, str]:
     """What ``eval "$(gndc driver env)"`` would set."""
-    lines = run(str(BIN / "gndc"), "driver", "env")
+    lines = run(str(BIN / "gndc"), "driver", "env", out=out)
     shell = subprocess.run(
         ["bash", "-c", f"{lines}\nenv -0"], text=True, capture_output=True, check=True, env={**os.environ}
     )
@@ -85,7 +86,7 @@ def draw(cube: Path) -> None:
             axes.axvline(moment.time, color="0.6", lw=1, ls=":", zorder=0)
         axes.set(ylim=(-0.2, 1.05), xlim=(days[0], days[-1]), title="NDVI of the pixel in the circle")
         axes.legend(ncols=3, loc="lower left", frameon=False)
-        figure.savefig(OUT / "overview.png", dpi=100)
+        figure.savefig(cube.with_name("overview.png"), dpi=100)
 
 
 def source_series(pixel: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -115,22 +116,32 @@ def raw_bytes(path: Path) -> int:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description="Encode a real stack and read it with every program.")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=ROOT / "demo", help="Where to; what is there is removed."
+    )
+    parser.add_argument("--steps", help="Training steps, fewer than the encoder's own choice for a worse cube sooner.")
+    parser.add_argument("--installed", action="store_true", help="Take the driver that is installed.")
+    given = parser.parse_args()
+    out = given.folder.resolve()
     started = time.perf_counter()
-    shutil.rmtree(OUT, ignore_errors=True)
-    OUT.mkdir(parents=True)
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
     gndc = str(BIN / "gndc")
     tifs = sorted(str(p) for p in STACK.glob("*.tif"))
     print(f"$ gndc encode {STACK.relative_to(ROOT)}/*.tif -o flanders.gndc", flush=True)
-    subprocess.run([gndc, "encode", *tifs, "-o", "flanders.gndc"], cwd=OUT, check=True)
+    steps = ["--steps", given.steps] if given.steps else []
+    subprocess.run([gndc, "encode", *tifs, "-o", "flanders.gndc", *steps], cwd=out, check=True)
     encoded = time.perf_counter() - started
-    cube = OUT / "flanders.gndc"
+    cube = out / "flanders.gndc"
 
-    run(gndc, "driver", "install")
-    env = driver_environment()
-    print("\n".join(run("gdalinfo", "flanders.gndc", env=env).splitlines()[:8]), "\n  ...")
+    if not given.installed:
+        run(gndc, "driver", "install", out=out)
+    env = driver_environment(out)
+    print("\n".join(run("gdalinfo", "flanders.gndc", out=out, env=env).splitlines()[:8]), "\n  ...")
     for date in (OBSERVED, BETWEEN):
-        run("gdal_translate", "-q", f"GNDC:flanders.gndc:t={date}", f"driver_{date}.tif", env=env)
-    run(str(BIN / "gndc-vrt"), "flanders.gndc", "-o", "vrts", "-t", OBSERVED, "-t", BETWEEN)
+        run("gdal_translate", "-q", f"GNDC:flanders.gndc:t={date}", f"driver_{date}.tif", out=out, env=env)
+    run(str(BIN / "gndc-vrt"), "flanders.gndc", "-o", "vrts", "-t", OBSERVED, "-t", BETWEEN, out=out)
 
     import rasterio
 
@@ -138,9 +149,9 @@ def main() -> None:
 
     with gdal_gndc.open(cube) as ds:
         metrics = ds.metrics() or {}
-        for date, vrt in zip((OBSERVED, BETWEEN), sorted((OUT / "vrts").glob("*.vrt")), strict=True):
+        for date, vrt in zip((OBSERVED, BETWEEN), sorted((out / "vrts").glob("*.vrt")), strict=True):
             pixels = np.moveaxis(ds.read_at_time(date), -1, 0)
-            with rasterio.open(OUT / f"driver_{date}.tif") as a, rasterio.open(vrt) as b:
+            with rasterio.open(out / f"driver_{date}.tif") as a, rasterio.open(vrt) as b:
                 same = np.array_equal(a.read(), pixels, equal_nan=True) and np.array_equal(
                     b.read(), pixels, equal_nan=True
                 )
@@ -157,7 +168,7 @@ def main() -> None:
     print(f"{'PSNR':>16} {metrics['psnr']:>12.1f} dB")
     print(f"{'encoding':>16} {encoded:>12.1f} s")
     print(f"{'in all':>16} {time.perf_counter() - started:>12.1f} s")
-    print(f"\nlook at {OUT / 'overview.png'}")
+    print(f"\nlook at {out / 'overview.png'}")
 
 
 if __name__ == "__main__":

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import shutil
 import subprocess
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -91,34 +94,66 @@ def stacks() -> Path:
     return DATA
 
 
+Once = Callable[[str, Callable[[Path], object]], Path]
+
+
 @pytest.fixture(scope="session")
-def real_cube(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Makes a folder of a name, and what a function puts into it, once for all processes that share a run."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def folder(name: str, fill: Callable[[Path], object]) -> Path:
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (shared / name).exists():
+                beside = shared / f"{name}.part"
+                shutil.rmtree(beside, ignore_errors=True)
+                beside.mkdir()
+                fill(beside)
+                beside.rename(shared / name)
+        return shared / name
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def driver_folder(once: Once) -> Path:
+    """The driver of these sources; GNDC_TEST_DRIVER names the folder of one that was just built."""
+    from gdal_gndc.driver.install import FILE_NAME, install
+
+    if shutil.which("gdalinfo") is None or shutil.which("gdal-config") is None:
+        pytest.skip("the system has no gdalinfo or no libgdal-dev (apt-get install gdal-bin libgdal-dev)")
+    built = os.environ.get("GNDC_TEST_DRIVER")
+    folder = Path(built) if built else once("gdalplugins", install)
+    assert any(folder.glob(f"*/{FILE_NAME}"))
+    return folder
+
+
+def _encoded(once: Once, stack: str, name: str, steps: int) -> Path:
+    import gdal_gndc
+
+    files = sorted((DATA / stack).glob("*.tif"))
+    folder = once(stack, lambda at: gdal_gndc.encode(files, at / name, steps=steps, seed=1, progress=False))
+    return folder / name
+
+
+@pytest.fixture(scope="session")
+def real_cube(once: Once) -> Path:
     """A cube encoded from a real stack, trained just long enough to be a picture of it."""
-    import gdal_gndc
-
-    path = tmp_path_factory.mktemp("cube") / "flanders.gndc"
-    gdal_gndc.encode(sorted((DATA / "s2_flanders").glob("*.tif")), path, steps=1500, seed=1, progress=False)
-    return path
+    return _encoded(once, "s2_flanders", "flanders.gndc", 1500)
 
 
 @pytest.fixture(scope="session")
-def modis_cube(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def modis_cube(once: Once) -> Path:
     """Six years of vegetation in Mato Grosso, every 16 days; bands blue, red, nir, mir, evi, ndvi."""
-    import gdal_gndc
-
-    path = tmp_path_factory.mktemp("modis") / "matogrosso.gndc"
-    gdal_gndc.encode(sorted((DATA / "modis_mt_vi").glob("*.tif")), path, steps=1200, seed=1, progress=False)
-    return path
+    return _encoded(once, "modis_mt_vi", "matogrosso.gndc", 1200)
 
 
 @pytest.fixture(scope="session")
-def sst_cube(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sst_cube(once: Once) -> Path:
     """A year of monthly sea surface temperature off Cape Hatteras, in degrees, with land masked."""
-    import gdal_gndc
-
-    path = tmp_path_factory.mktemp("sst") / "gulfstream.gndc"
-    gdal_gndc.encode(sorted((DATA / "sst_gulfstream").glob("*.tif")), path, steps=500, seed=1, progress=False)
-    return path
+    return _encoded(once, "sst_gulfstream", "gulfstream.gndc", 500)
 
 
 @pytest.fixture(scope="session")

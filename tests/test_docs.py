@@ -161,31 +161,15 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def driver(shell: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The same after ``gndc driver install`` and ``eval "$(gndc driver env)"``.
-
-    A driver that was built before is taken: that of GNDC_TEST_DRIVER, or of the driver's own tests in this session.
-    """
-    if shutil.which("gdalinfo") is None or shutil.which("gdal-config") is None:
-        pytest.skip("the system has no gdalinfo or no libgdal-dev (apt-get install gdal-bin libgdal-dev)")
+def driver(shell: dict[str, str], driver_folder: Path) -> dict[str, str]:
+    """The same after ``gndc driver install`` and ``eval "$(gndc driver env)"``."""
     place = Path(shell["XDG_DATA_HOME"]) / "gdal-gndc" / "gdalplugins"
     place.parent.mkdir(parents=True)
-    built = [path.parents[1] for path in tmp_path_factory.getbasetemp().glob("gdalplugins*/*/gdal_GNDC.so")]
-    if given := os.environ.get("GNDC_TEST_DRIVER"):
-        built.insert(0, Path(given))
-
-    def run(*command: str) -> str:
-        done = subprocess.run(
-            command, cwd=place.parent, env=shell, capture_output=True, text=True, timeout=900, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    if built:
-        place.symlink_to(built[0].resolve())
-    else:
-        run("gndc", "driver", "install")
-    return shell | json.loads(run("gndc", "driver", "env", "--json"))
+    place.symlink_to(driver_folder.resolve())
+    command = ["gndc", "driver", "env", "--json"]
+    done = subprocess.run(command, env=shell, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    assert done.returncode == 0, done.stderr
+    return shell | json.loads(done.stdout)
 
 
 @pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # affine 3 says so of rioxarray

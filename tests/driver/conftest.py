@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import resource
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ import numpy as np
 import pytest
 
 from gdal_gndc import driver
-from gdal_gndc.driver.install import FILE_NAME, environment, install
+from gdal_gndc.driver.install import environment
+from tests.conftest import Once
 
 WORKER = Path(__file__).with_name("worker.py")
 PYTHON = "/usr/bin/python3"
@@ -72,18 +72,12 @@ class Gdal:
 
 
 @pytest.fixture(scope="session")
-def gdal(tmp_path_factory: pytest.TempPathFactory) -> Gdal:
-    """The driver of these sources; GNDC_TEST_DRIVER names the folder of one that was just built."""
-    if shutil.which("gdalinfo") is None or shutil.which("gdal-config") is None:
-        pytest.skip("the system has no gdalinfo or no libgdal-dev (apt-get install gdal-bin libgdal-dev)")
-    built = os.environ.get("GNDC_TEST_DRIVER")
-    folder = Path(built) if built else tmp_path_factory.mktemp("gdalplugins")
-    path = next(folder.glob(f"*/{FILE_NAME}")) if built else install(folder)
-    assert path.parent.parent == folder
+def gdal(driver_folder: Path) -> Gdal:
+    """Programs that find the driver of these sources."""
     # Python comes by PYTHONPATH to programs that need none: the driver must do without
     env = {k: v for k, v in os.environ.items() if not k.startswith(("GDAL_", "PYTHON"))}
-    env["GDAL_DRIVER_PATH"] = environment(folder)["GDAL_DRIVER_PATH"]
-    return Gdal(folder, env)
+    env["GDAL_DRIVER_PATH"] = environment(driver_folder)["GDAL_DRIVER_PATH"]
+    return Gdal(driver_folder, env)
 
 
 @pytest.fixture(scope="session")
@@ -95,11 +89,14 @@ def osgeo(gdal: Gdal) -> Gdal:
 
 
 @pytest.fixture(scope="session")
-def check(gdal: Gdal, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def check(gdal: Gdal, once: Once) -> Path:
     """The program gndc_driver_check; GNDC_TEST_CHECK names one that was just built."""
     if built := os.environ.get("GNDC_TEST_CHECK"):
         return Path(built)
-    build = tmp_path_factory.mktemp("sanitised")
+    return once("sanitised", _build_check) / "gndc_driver_check"
+
+
+def _build_check(build: Path) -> None:
     options = ["-DGNDC_CHECK=ON", "-DGNDC_SANITIZE=ON", "-DCMAKE_BUILD_TYPE=RelWithDebInfo"]
     for command in (
         ["cmake", "-S", SOURCES, "-B", build, *options],
@@ -107,7 +104,6 @@ def check(gdal: Gdal, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-    return build / "gndc_driver_check"
 
 
 def sanitised(check: Path, files: list[Path]) -> dict[str, str]:

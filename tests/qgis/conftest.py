@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gdal_gndc.driver.install import FILE_NAME, environment, install
+from gdal_gndc.driver.install import environment
 from gdal_gndc.driver.python_folder import make_python_folder
 from gdal_gndc.vrt.trust import MODULES, VARIABLE
 
@@ -50,7 +50,7 @@ class Qgis:
 
 
 @pytest.fixture(scope="session")
-def qgis(tmp_path_factory: pytest.TempPathFactory) -> Qgis:
+def qgis(driver_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Qgis:
     """Skipped only where Debian's python3-qgis is not installed, which `make test` does."""
     home = tmp_path_factory.mktemp("qgis_home")
     env = {k: v for k, v in os.environ.items() if not k.startswith(("GDAL_", "PYTHON", "QGIS_"))}
@@ -60,14 +60,9 @@ def qgis(tmp_path_factory: pytest.TempPathFactory) -> Qgis:
         or subprocess.run([PYTHON, "-c", "import qgis.core"], env=env, capture_output=True, check=False).returncode
     ):
         pytest.skip(f"{PYTHON} has no PyQGIS (apt-get install python3-qgis)")
-    # the driver that was just built, by the user or by its own tests
-    built = [path.parents[1] for path in tmp_path_factory.getbasetemp().glob(f"gdalplugins*/*/{FILE_NAME}")]
-    if given := os.environ.get("GNDC_TEST_DRIVER"):
-        built.insert(0, Path(given))
-    folder = built[0] if built else install(tmp_path_factory.mktemp("gdalplugins")).parents[1]
     links = make_python_folder(home / "python")
     return Qgis(
-        env | {"GDAL_DRIVER_PATH": environment(folder)["GDAL_DRIVER_PATH"]},
+        env | {"GDAL_DRIVER_PATH": environment(driver_folder)["GDAL_DRIVER_PATH"]},
         {VARIABLE: MODULES, "PYTHONPATH": str(links)},
     )
 
