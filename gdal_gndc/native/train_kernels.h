@@ -40,10 +40,11 @@ struct AdamStep {
     float rate;            // step size over the first bias correction
     float second;          // one over the second bias correction
     float gradient_scale;  // the gradient is multiplied by this first
-    Rounding rounding;
-    float scale;              // steps of 1 / scale
-    float penalty;            // times slope(|w * scale|) is added to the gradient, 0: none
-    const float *slopes;      // [kSlopes] bits a step at every whole number of steps
+    float most;            // weights stay within +-most
+    Rounding rounding;     // what is done for the rounded copy
+    float scale;           // steps of 1 / scale
+    float penalty;         // times slope(|w * scale|) is added to the gradient, 0: none
+    const float *slopes;   // [kSlopes] bits a step at every whole number of steps
 };
 
 constexpr int kSlopes = 129;
@@ -60,14 +61,17 @@ struct TrainKernels {
     // c[kTile][n] = a[kTile][k] b[k][n], rows of a being lda apart; negative values cut to 0 if relu; where `gate` is
     // given, 0 where gate <= 0.
     void (*multiply)(const float *a, int lda, int k, const float *b, int n, float *c, bool relu, const float *gate);
-    // c[k][n] += sum over the tile of a[p][k] d[p][n]
-    void (*accumulate)(const float *a, int k, const float *d, int n, float *c);
+    // c[k][n] = or, unless fresh, += sum over the tile of a[p][k] d[p][n]
+    void (*accumulate)(const float *a, int k, const float *d, int n, float *c, bool fresh);
+    // The weighted squared errors of a tile of outputs, n numbers, added up; d becomes their slope.
+    double (*errors)(const float *output, const float *targets, const float *weights, int64_t n, float *d);
     // One Adam step on n (a multiple of kPad) parameters; clears the gradient and rounds the result into `rounded`.
     void (*adam)(const AdamStep &step, int64_t n, float *w, float *rounded, float *g, float *m, float *v);
     void (*round)(Rounding rounding, float scale, int64_t n, const float *w, float *rounded);
-    // to[n][k] = from[k][n]
-    void (*transpose)(const float *from, int k, int n, float *to);
-    void (*add)(const float *from, int64_t n, float *to);
+    // to[n][stride] = from[k][n]
+    void (*transpose)(const float *from, int k, int n, float *to, int stride);
+    // to[i] = sum over the parts of from[part * stride + i], n (a multiple of 4 kPad) numbers
+    void (*total)(const float *from, int64_t stride, int parts, int64_t n, float *to);
 };
 
 const TrainKernels &train_kernels();

@@ -10,6 +10,6 @@ namespace gndc {
 
 extern const TrainKernels GNDC_JOIN(train_kernels_, GNDC_ISA_NAME);
 const TrainKernels GNDC_JOIN(train_kernels_, GNDC_ISA_NAME) = {
-    corners, prefetch_entries, gather, scatter, multiply, accumulate, adam, round_all, transpose, add};
+    corners, prefetch_entries, gather, scatter, multiply, accumulate, errors, adam, round_all, transpose, total};
 
 }  // namespace gndc

@@ -12,54 +12,53 @@ namespace {
 using gndc::AdamStep;
 using gndc::Rounding;
 
+inline Vec between(Vec a, Vec low, Vec high) {
+    a = a > high ? high : a;
+    return a < low ? low : a;
+}
+
 // Round to nearest, ties to even, for |a| < 2^22.
-inline float nearest(float a) {
-    const float magic = 12582912.0f;  // 1.5 * 2^23
+inline Vec nearest(Vec a) {
+    const Vec magic = spread(12582912.0f);  // 1.5 * 2^23
     return (a + magic) - magic;
 }
 
 // The nearest float16: 11 significant bits (Dekker's splitting), multiples of 2^-24 among the subnormals.
-inline float nearest_half(float a) {
-    const float spread_out = a * 8193.0f;
-    const float normal = spread_out - (spread_out - a);
-    const float small = (a + 0.75f) - 0.75f;
-    return __builtin_fabsf(a) < 6.103515625e-05f ? small : normal;
+inline Vec nearest_half(Vec a) {
+    const Vec spread_out = a * spread(8193.0f);
+    const Vec normal = spread_out - (spread_out - a);
+    const Vec small = (a + spread(0.75f)) - spread(0.75f);
+    return (a < Vec{} ? -a : a) < spread(6.103515625e-05f) ? small : normal;
 }
 
-inline float clamp_steps(float a) {
-    a = a > gndc::kMaxSteps ? gndc::kMaxSteps : a;
-    return a < -gndc::kMaxSteps ? -gndc::kMaxSteps : a;
+inline Vec clamp_steps(Vec a) {
+    return between(a, spread(-gndc::kMaxSteps), spread(gndc::kMaxSteps));
 }
 
-inline uint32_t bits_of(float a) {
+// Then a product with its inverse is the quotient.
+inline bool is_power_of_two(float a) {
     uint32_t bits;
     __builtin_memcpy(&bits, &a, sizeof bits);
-    return bits;
+    return bits << 9 == 0;
 }
 
-void round_all(Rounding rounding, float scale, int64_t n, const float *w, float *rounded) {
-    const float step = 1.0f / scale;
-    if (rounding == Rounding::steps && bits_of(scale) << 9 == 0) {
-        for (int64_t i = 0; i < n; ++i) {  // a power of two: the product is the quotient
-            rounded[i] = nearest(clamp_steps(w[i] * scale)) * step;
-        }
-    } else if (rounding == Rounding::steps) {
-        for (int64_t i = 0; i < n; ++i) {
-            rounded[i] = nearest(clamp_steps(w[i] * scale)) / scale;
-        }
-    } else if (rounding == Rounding::half) {
-        for (int64_t i = 0; i < n; ++i) {
-            rounded[i] = nearest_half(w[i]);
-        }
-    } else {
-        for (int64_t i = 0; i < n; ++i) {
-            rounded[i] = w[i];
-        }
+template <typename Round>
+inline void round_pass(int64_t n, const float *w, float *rounded, Round round) {
+    for (int64_t i = 0; i < n; i += kLanes) {
+        store(rounded + i, round(load<Vec>(w + i)));
     }
 }
 
-// Parameters are worked on in runs short enough to stay in the first-level cache through the passes over them.
-constexpr int64_t kRun = 256;
+void round_all(Rounding rounding, float scale, int64_t n, const float *w, float *rounded) {
+    if (rounding == Rounding::steps) {
+        const Vec by = spread(scale);
+        round_pass(n, w, rounded, [&](Vec a) { return nearest(clamp_steps(a * by)) / by; });
+    } else if (rounding == Rounding::half) {
+        round_pass(n, w, rounded, [](Vec a) { return nearest_half(a); });
+    } else {
+        round_pass(n, w, rounded, [](Vec a) { return a; });
+    }
+}
 
 typedef int32_t Whole __attribute__((vector_size(kLanes * 4)));
 
@@ -93,52 +92,64 @@ inline Vec reciprocal_root(Vec a) {
 #endif
 }
 
-inline Vec between(Vec a, Vec low, Vec high) {
-    a = a > high ? high : a;
-    return a < low ? low : a;
+// The penalty's slope at w, of the same sign.
+inline Vec price_of(const AdamStep &s, Vec w) {
+    const Vec most = spread(gndc::kMaxSteps);
+    const Vec steps = w * spread(s.scale);
+    Vec size = steps < Vec{} ? -steps : steps;
+    size = size < most ? size : most;  // most where w is no number any more: an index it must not become
+    const Whole cell = __builtin_convertvector(size, Whole);
+    const Vec below = look_up(s.slopes, cell), above = look_up(s.slopes + 1, cell);
+    const Vec slope = lerp(below, above, size - __builtin_convertvector(cell, Vec)) * spread(s.penalty);
+    return steps < Vec{} ? -slope : slope;
 }
 
-void add_penalty(const AdamStep &s, int64_t n, const float *w, float *g) {
-    const Vec most = spread(gndc::kMaxSteps), scale = spread(s.scale), penalty = spread(s.penalty);
-    for (int64_t i = 0; i < n; i += kLanes) {
-        const Vec steps = between(load<Vec>(w + i) * scale, -most, most);
-        const Vec size = steps < Vec{} ? -steps : steps;
-        const Whole cell = __builtin_convertvector(size, Whole);
-        const Vec below = look_up(s.slopes, cell), above = look_up(s.slopes + 1, cell);
-        const Vec slope = lerp(below, above, size - __builtin_convertvector(cell, Vec)) * penalty;
-        store(g + i, load<Vec>(g + i) + (steps < Vec{} ? -slope : slope));
-    }
-}
-
-void adam_run(const AdamStep &s, int64_t n, float *w, float *g, float *m, float *v) {
+// One pass over all five arrays: they are larger than the caches near a core.
+template <bool priced, typename Round>
+void adam_pass(const AdamStep &s, int64_t n, float *__restrict w, float *__restrict rounded, float *__restrict g,
+               float *__restrict m, float *__restrict v, Round round) {
     const Vec rate = spread(s.rate), second = spread(s.second), least = spread(1e-30f);
-    const Vec most = spread(s.rounding == Rounding::steps ? gndc::kMaxSteps / s.scale : 3.0e38f);
-    const Vec keep_m = spread(0.1f), keep_v = spread(0.01f);
+    const Vec most = spread(s.most);
+    const Vec keep_m = spread(0.1f), keep_v = spread(0.01f), gradient_scale = spread(s.gradient_scale);
     for (int64_t i = 0; i < n; i += kLanes) {
-        const Vec gradient = load<Vec>(g + i);
-        const Vec m0 = load<Vec>(m + i), v0 = load<Vec>(v + i);
+        const Vec w0 = load<Vec>(w + i), m0 = load<Vec>(m + i), v0 = load<Vec>(v + i);
+        Vec gradient = load<Vec>(g + i) * gradient_scale;
+        if (priced) {
+            gradient = gradient + price_of(s, w0);
+        }
         const Vec m1 = fma(keep_m, gradient - m0, m0);
         const Vec v1 = fma(keep_v, gradient * gradient - v0, v0);
         const Vec root = v1 * second;  // an epsilon of 1e-15 below the root of it
         const Vec step = rate * m1 * reciprocal_root(root > least ? root : least);
-        store(w + i, between(load<Vec>(w + i) - step, -most, most));
+        const Vec w1 = between(w0 - step, -most, most);
+        store(w + i, w1);
         store(m + i, m1);
         store(v + i, v1);
         store(g + i, Vec{});
+        store(rounded + i, round(w1));
+    }
+}
+
+template <bool priced>
+void adam_as(const AdamStep &s, int64_t n, float *w, float *rounded, float *g, float *m, float *v) {
+    if (s.rounding == Rounding::steps && is_power_of_two(s.scale)) {
+        const Vec scale = spread(s.scale), step = spread(1.0f / s.scale);
+        adam_pass<priced>(s, n, w, rounded, g, m, v, [&](Vec a) { return nearest(clamp_steps(a * scale)) * step; });
+    } else if (s.rounding == Rounding::steps) {
+        const Vec scale = spread(s.scale);
+        adam_pass<priced>(s, n, w, rounded, g, m, v, [&](Vec a) { return nearest(clamp_steps(a * scale)) / scale; });
+    } else if (s.rounding == Rounding::half) {
+        adam_pass<priced>(s, n, w, rounded, g, m, v, [](Vec a) { return nearest_half(a); });
+    } else {
+        adam_pass<priced>(s, n, w, rounded, g, m, v, [](Vec a) { return a; });
     }
 }
 
 void adam(const AdamStep &step, int64_t n, float *w, float *rounded, float *g, float *m, float *v) {
-    for (int64_t i = 0; i < n; i += kRun) {
-        const int64_t count = n - i < kRun ? n - i : kRun;
-        for (int64_t k = 0; k < count; ++k) {
-            g[i + k] *= step.gradient_scale;
-        }
-        if (step.penalty > 0.0f) {
-            add_penalty(step, count, w + i, g + i);
-        }
-        adam_run(step, count, w + i, g + i, m + i, v + i);
-        round_all(step.rounding, step.scale, count, w + i, rounded + i);
+    if (step.penalty > 0.0f) {
+        adam_as<true>(step, n, w, rounded, g, m, v);
+    } else {
+        adam_as<false>(step, n, w, rounded, g, m, v);
     }
 }
 

@@ -161,7 +161,7 @@ void Model::round(const TrainKernels &kernels, const gndc_train_options &options
     kernels.round(how, static_cast<float>(scale), decoder.count, decoder.w.get(), decoder.rounded.get());
     for (const Matrix &matrix : matrices) {
         kernels.transpose(decoder.rounded.get() + matrix.offset, matrix.rows, matrix.columns,
-                          transposed.get() + matrix.offset);
+                          transposed.get() + matrix.offset, matrix.rows);
     }
 }
 

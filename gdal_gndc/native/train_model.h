@@ -104,7 +104,7 @@ private:
         Shuffle(uint64_t seed, uint64_t epoch);
         uint64_t key, odd0, odd1, odd2;
     };
-    int64_t permuted(const Shuffle &shuffle, int64_t index) const;
+    void permute(const Shuffle &shuffle, int64_t first, int count, int64_t *positions) const;
 
     gndc_train_data data_;
     int n_bands_;

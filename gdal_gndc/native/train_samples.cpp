@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "train_model.h"
@@ -61,37 +62,54 @@ Samples::Shuffle::Shuffle(uint64_t seed, uint64_t epoch)
     : key(mix(seed + epoch)), odd0(mix(key) | 1), odd1(mix(key + 1) | 1), odd2(mix(key + 2) | 1) {}
 
 // A bijection of [0, n): odd multiplications and right shifts permute the integers of bits_ bits, and what falls
-// beyond n goes round again.
-int64_t Samples::permuted(const Shuffle &s, int64_t index) const {
+// beyond n goes round again. Whether one does cannot be foretold, so those that do are collected without a branch.
+void Samples::permute(const Shuffle &s, int64_t first, int count, int64_t *positions) const {
     const uint64_t mask = (uint64_t{1} << bits_) - 1;
     const int shift = bits_ / 2;
-    uint64_t z = static_cast<uint64_t>(index);
-    do {
-        z = (z + s.key) & mask;
-        z = (z * s.odd0) & mask;
-        z ^= z >> shift;
-        z = (z * s.odd1) & mask;
-        z ^= z >> shift;
-        z = (z * s.odd2) & mask;
-        z ^= z >> shift;
-    } while (z >= static_cast<uint64_t>(n_));
-    return static_cast<int64_t>(z);
+    uint8_t left[kTile];
+    static_assert(kTile <= 256, "a place in a tile fits a byte");
+    for (int i = 0; i < count; ++i) {
+        positions[i] = first + i;
+        left[i] = static_cast<uint8_t>(i);
+    }
+    for (int n_left = count; n_left > 0;) {
+        int again = 0;
+        for (int i = 0; i < n_left; ++i) {
+            const uint8_t slot = left[i];
+            uint64_t z = static_cast<uint64_t>(positions[slot]);
+            z = (z + s.key) & mask;
+            z = (z * s.odd0) & mask;
+            z ^= z >> shift;
+            z = (z * s.odd1) & mask;
+            z ^= z >> shift;
+            z = (z * s.odd2) & mask;
+            z ^= z >> shift;
+            positions[slot] = static_cast<int64_t>(z);
+            left[again] = slot;
+            again += z >= static_cast<uint64_t>(n_);
+        }
+        n_left = again;
+    }
 }
 
 void Samples::draw(int64_t tile, int64_t *positions) const {
+    const int64_t first = tile * candidates_, last = first + candidates_;
     int filled = 0;
-    const int64_t first = tile * candidates_;
-    int64_t epoch = first / n_, index = first % n_;
-    Shuffle shuffle(seed_, static_cast<uint64_t>(epoch));
-    for (int64_t i = 0; i < candidates_ && filled < kTile; ++i, ++index) {
-        if (index == n_) {
-            index = 0;
-            shuffle = Shuffle(seed_, static_cast<uint64_t>(++epoch));
+    for (int64_t i = first; i < last && filled < kTile;) {
+        const int64_t index = i % n_;
+        const int count = static_cast<int>(std::min({last - i, n_ - index, static_cast<int64_t>(kTile)}));
+        int64_t some[kTile];
+        permute(Shuffle(seed_, static_cast<uint64_t>(i / n_)), index, count, some);
+        const bool all = valid_positions_ == n_;
+        for (int k = 0; k < count && !all; ++k) {
+            __builtin_prefetch(data_.values + some[k] * n_bands_);
         }
-        const int64_t position = permuted(shuffle, index);
-        if (valid_positions_ == n_ || has_data(position)) {
-            positions[filled++] = position;
+        for (int k = 0; k < count && filled < kTile; ++k) {
+            if (all || has_data(some[k])) {
+                positions[filled++] = some[k];
+            }
         }
+        i += count;
     }
     while (filled < kTile) {
         positions[filled++] = -1;

@@ -81,9 +81,7 @@ gndc_trainer::gndc_trainer(const gndc_config &config, const Layout &layout, cons
         work.next = std::make_unique<Corners>();
         work_.push_back(std::move(work));
     }
-    for (int i = 0; i < n_groups_; ++i) {
-        group_gradient_.push_back(make_floats(model.decoder.count));
-    }
+    group_gradient_ = make_floats(n_groups_ * model.decoder.count);
     for (size_t l = 0; l < model.levels.size(); ++l) {
         level_order_.push_back(l);
     }
@@ -159,7 +157,7 @@ void gndc_trainer::draw(int64_t at, int thread, int n_threads, Barrier &barrier)
     barrier.wait();
 }
 
-void gndc_trainer::tile_pass(int64_t at, int tile, int group, Workspace &work) {
+void gndc_trainer::tile_pass(int64_t at, int tile, int group, bool first, Workspace &work) {
     const int64_t number = at * n_tiles + tile;
     TileCoordinates &place = tiles_[static_cast<size_t>(tile)];
     int64_t room[kTile];
@@ -178,24 +176,13 @@ void gndc_trainer::tile_pass(int64_t at, int tile, int group, Workspace &work) {
         samples.targets(positions, stride, work.targets.get(), work.weights.get());
     const float *output = hidden_of(work, last);
     float *d = work.d0.get(), *other = work.d1.get();
-    double loss = 0;
-    for (int p = 0; p < kTile; ++p) {
-        const int64_t row = static_cast<int64_t>(p) * stride;
-        float row_loss = 0;
-        for (int c = 0; c < stride; ++c) {
-            const float error = output[row + c] - work.targets[row + c];
-            const float weighted = work.weights[row + c] * error;
-            row_loss += weighted * error;
-            d[row + c] = 2.0f * weighted;
-        }
-        loss += static_cast<double>(row_loss);
-    }
-    tile_loss_[static_cast<size_t>(tile)] = loss;
-    float *gradient = group_gradient_[static_cast<size_t>(group)].get();
+    tile_loss_[static_cast<size_t>(tile)] =
+        kernels_.errors(output, work.targets.get(), work.weights.get(), static_cast<int64_t>(kTile) * stride, d);
+    float *gradient = group_gradient_.get() + group * model.decoder.count;
     for (size_t l = last;; --l) {
         const Matrix &matrix = model.matrices[l];
         const float *input = l ? hidden_of(work, l - 1) : work.features.get();
-        kernels_.accumulate(input, matrix.rows, d, matrix.columns, gradient + matrix.offset);
+        kernels_.accumulate(input, matrix.rows, d, matrix.columns, gradient + matrix.offset, first);
         const int used = l == last ? static_cast<int>(model.layout.n_outputs) : matrix.columns;
         const float *back = model.transposed.get() + matrix.offset;
         if (l == 0) {
@@ -232,12 +219,14 @@ void gndc_trainer::phases(int64_t at, int thread, int n_threads, Barrier &barrie
     Workspace &work = work_[static_cast<size_t>(thread)];
     draw(at, thread, n_threads, barrier);
     for (int group = next_group_.fetch_add(1); group < n_groups_; group = next_group_.fetch_add(1)) {
-        for (int tile = n_tiles * group / n_groups_; tile < n_tiles * (group + 1) / n_groups_; ++tile) {
-            tile_pass(at, tile, group, work);
+        const int begin = n_tiles * group / n_groups_;
+        for (int tile = begin; tile < n_tiles * (group + 1) / n_groups_; ++tile) {
+            tile_pass(at, tile, group, tile == begin, work);
         }
     }
     barrier.wait();
     if (thread == 0) {
+        next_group_.store(0);
         double loss = 0, weight = 0;
         for (int tile = 0; tile < n_tiles; ++tile) {
             loss += tile_loss_[static_cast<size_t>(tile)];
@@ -255,14 +244,15 @@ void gndc_trainer::phases(int64_t at, int thread, int n_threads, Barrier &barrie
         scatter_level(level_order_[static_cast<size_t>(l)], work);
     }
     barrier.wait();
+    if (thread == 0) {
+        next_level_.store(0);  // all are past this phase, and none reaches the next of its kind before a barrier
+    }
     if (learn) {
         update(thread, n_threads);
         barrier.wait();
-    }
-    if (thread == 0) {
-        next_group_.store(0);
-        next_level_.store(0);
-        step += learn;
+        if (thread == 0) {
+            ++step;
+        }
     }
 }
 
@@ -276,7 +266,6 @@ void gndc_trainer::run(int64_t n_steps, gndc_train_progress *progress) {
                 price_weights();
             }
             phases(at, thread, n_threads_, barrier, true);
-            barrier.wait();
         }
     });
     progress->step = step;
@@ -289,10 +278,7 @@ double gndc_trainer::gradient(int64_t at, double *weight) {
     total_loss_ = total_weight_ = 0;
     Barrier barrier(1);
     run_team(1, [&](int) { phases(at, 0, 1, barrier, false); });
-    for (Floats &sum : group_gradient_) {
-        kernels_.add(sum.get(), model.decoder.count, model.decoder.g.get());
-        std::memset(sum.get(), 0, static_cast<size_t>(model.decoder.count) * sizeof(float));
-    }
+    kernels_.total(group_gradient_.get(), model.decoder.count, n_groups_, model.decoder.count, model.decoder.g.get());
     *weight = total_weight_;
     return total_weight_ > 0 ? total_loss_ / total_weight_ : 0;
 }

@@ -37,11 +37,12 @@ private:
     bool quantised(int64_t at) const;
     void forward(const gndc::TileCoordinates &tile, Workspace &work) const;
     void draw(int64_t at, int thread, int n_threads, gndc::Barrier &barrier);
-    void tile_pass(int64_t at, int tile, int group, Workspace &work);
+    void tile_pass(int64_t at, int tile, int group, bool first, Workspace &work);
     void scatter_level(size_t level, Workspace &work);
     void phases(int64_t at, int thread, int n_threads, gndc::Barrier &barrier, bool update);
     void update(int thread, int n_threads);
     void update_tables(const gndc::AdamStep &adam, size_t from, size_t to);
+    void update_decoder(int thread, int n_threads);
     void price_weights();
     gndc::AdamStep adam_step(int component) const;
     float *gradient_of(size_t level, int tile) const;
@@ -54,7 +55,7 @@ private:
     bool ordered_;                      // the samples of a step are sorted by place
     std::vector<int64_t> drawn_, order_;  // positions of a step, if so
     gndc::Floats feature_gradient_;             // of the features of each level [n_tiles * kTile][features]
-    std::vector<gndc::Floats> group_gradient_;  // of the decoder, added up in this order
+    gndc::Floats group_gradient_;               // of the decoder [n_groups][count], added up in this order
     std::vector<double> tile_loss_, tile_weight_;
     std::vector<size_t> level_order_;           // the largest first
     std::atomic<int> next_group_{0}, next_level_{0};

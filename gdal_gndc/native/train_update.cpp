@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <limits>
 
 using namespace gndc;
 
@@ -28,8 +28,11 @@ AdamStep gndc_trainer::adam_step(int component) const {
     adam.rate = static_cast<float>(rate / (1.0 - std::pow(0.9, n)));
     adam.second = static_cast<float>(1.0 / (1.0 - std::pow(0.99, n)));
     adam.gradient_scale = static_cast<float>(1.0 / std::max(step_weight_, 1e-30));
-    adam.rounding = scale > 0 ? Rounding::steps : Rounding::none;
     adam.scale = static_cast<float>(scale);
+    adam.most = scale > 0 ? kMaxSteps / adam.scale : std::numeric_limits<float>::max();
+    if (quantised(step + 1)) {
+        adam.rounding = scale > 0 ? Rounding::steps : scale < 0 ? Rounding::half : Rounding::none;
+    }
     // While little is learnt yet a price on every weight would end all learning: it rises with the first tenth of the
     // schedule, and its relative part stays below what an untrained error would ask for.
     const double rise = std::min(1.0, 10.0 * fraction);
@@ -45,7 +48,6 @@ AdamStep gndc_trainer::adam_step(int component) const {
 
 void gndc_trainer::update_tables(const AdamStep &adam, size_t from, size_t to) {
     Parameters &p = model.tables;
-    const bool now = quantised(step + 1);
     const std::vector<uint32_t> &blocks = model.blocks;
     for (size_t i = from; i < to;) {  // runs of neighbouring blocks at once
         size_t end = i + 1;
@@ -55,9 +57,6 @@ void gndc_trainer::update_tables(const AdamStep &adam, size_t from, size_t to) {
         const int64_t first = static_cast<int64_t>(blocks[i]) * kPad, n = static_cast<int64_t>(end - i) * kPad;
         kernels_.adam(adam, n, p.w.get() + first, p.rounded.get() + first, p.g.get() + first, p.m.get() + first,
                       p.v.get() + first);
-        if (!now && adam.rounding == Rounding::steps) {
-            std::memcpy(p.rounded.get() + first, p.w.get() + first, static_cast<size_t>(n) * sizeof(float));
-        }
         i = end;
     }
 }
@@ -74,24 +73,32 @@ void gndc_trainer::update(int thread, int n_threads) {
         blocks.begin());
     update_tables(adam_step(0), from, middle);
     update_tables(adam_step(1), middle, to);
-    if (thread != n_threads - 1) {
-        return;
-    }
+    update_decoder(thread, n_threads);
+}
+
+// Shared out in blocks of kPad rows, whose columns are whole cache lines of the transposed matrix.
+void gndc_trainer::update_decoder(int thread, int n_threads) {
     Parameters &p = model.decoder;
-    for (int group = 0; group < n_groups_; ++group) {
-        float *sum = group_gradient_[static_cast<size_t>(group)].get();
-        kernels_.add(sum, p.count, p.g.get());
-        std::memset(sum, 0, static_cast<size_t>(p.count) * sizeof(float));
-    }
-    AdamStep adam = adam_step(2);
-    kernels_.adam(adam, p.count, p.w.get(), p.rounded.get(), p.g.get(), p.m.get(), p.v.get());
-    if (options.decoder_scale < 0 || !quantised(step + 1)) {
-        const bool half = options.decoder_scale < 0 && quantised(step + 1);
-        kernels_.round(half ? Rounding::half : Rounding::none, 1.0f, p.count, p.w.get(), p.rounded.get());
-    }
+    const AdamStep adam = adam_step(2);
+    int n_blocks = 0;
     for (const Matrix &matrix : model.matrices) {
-        kernels_.transpose(p.rounded.get() + matrix.offset, matrix.rows, matrix.columns,
-                           model.transposed.get() + matrix.offset);
+        n_blocks += matrix.rows / kPad;
+    }
+    const int from = n_blocks * thread / n_threads, to = n_blocks * (thread + 1) / n_threads;
+    int block = 0;
+    for (const Matrix &matrix : model.matrices) {
+        for (int row = 0; row < matrix.rows; row += kPad, ++block) {
+            if (block < from || block >= to) {
+                continue;
+            }
+            const int64_t first = matrix.offset + static_cast<int64_t>(row) * matrix.columns;
+            const int64_t n = static_cast<int64_t>(kPad) * matrix.columns;
+            kernels_.total(group_gradient_.get() + first, p.count, n_groups_, n, p.g.get() + first);
+            kernels_.adam(adam, n, p.w.get() + first, p.rounded.get() + first, p.g.get() + first, p.m.get() + first,
+                          p.v.get() + first);
+            kernels_.transpose(p.rounded.get() + first, kPad, matrix.columns,
+                               model.transposed.get() + matrix.offset + row, matrix.rows);
+        }
     }
 }
 
