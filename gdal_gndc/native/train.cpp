@@ -131,8 +131,8 @@ int gndc_trainer_weights(const gndc_trainer *trainer, int component, int rounded
     const int status = check_count(trainer, component, count, message);
     if (status == GNDC_OK) {
         const gndc::Model &m = trainer->model;
-        m.export_component(component, rounded ? m.tables.rounded.get() : m.tables.w.get(),
-                           rounded ? m.decoder.rounded.get() : m.decoder.w.get(), out);
+        m.export_component(component, rounded ? m.tables.rounded : m.tables.w,
+                           rounded ? m.decoder.rounded : m.decoder.w, out);
     }
     return status;
 }
@@ -197,7 +197,7 @@ int gndc_trainer_gradient(gndc_trainer *trainer, int64_t step, double *loss, flo
                 continue;
             }
             const gndc::Model &m = trainer->model;
-            m.export_component(c, m.tables.g.get(), m.decoder.g.get(), outs[c]);
+            m.export_component(c, m.tables.g, m.decoder.g, outs[c]);
             for (int64_t i = 0; i < m.component_count(c); ++i) {
                 outs[c][i] /= static_cast<float>(weight);
             }

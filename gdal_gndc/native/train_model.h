@@ -22,9 +22,12 @@ Floats make_floats(int64_t n);
 // One set of parameters, laid out alike in all five arrays.
 struct Parameters {
     int64_t count = 0;  // a multiple of kPad
-    Floats w, rounded, g, m, v;
+    float *w = nullptr, *rounded = nullptr, *g = nullptr, *m = nullptr, *v = nullptr;
 
     void allocate(int64_t n);
+
+private:
+    Floats room_;
 };
 
 // Matrices are kept [inputs][outputs] with both sides padded to kPad; padding is zero and stays zero.

@@ -116,7 +116,7 @@ void gndc_trainer::forward(const TileCoordinates &tile, Workspace &work) const {
         const TrainLevel &level = model.levels[l];
         const bool flat = level.dim == 2;
         kernels_.corners(level, flat ? tile.x : tile.xs, flat ? tile.y : tile.ys, tile.t, work.next.get());
-        kernels_.prefetch(model.tables.rounded.get() + level.offset, level, work.next.get());
+        kernels_.prefetch(model.tables.rounded + level.offset, level, work.next.get());
     };
     find(0);
     for (size_t l = 0; l < model.levels.size(); ++l) {
@@ -125,7 +125,7 @@ void gndc_trainer::forward(const TileCoordinates &tile, Workspace &work) const {
             find(l + 1);  // its entries arrive while those of this level are used
         }
         const TrainLevel &level = model.levels[l];
-        kernels_.gather(model.tables.rounded.get() + level.offset, level, work.corners.get(),
+        kernels_.gather(model.tables.rounded + level.offset, level, work.corners.get(),
                         work.features.get() + model.column_of(l), model.width);
     }
     for (int p = 0; p < kTile; ++p) {
@@ -137,7 +137,7 @@ void gndc_trainer::forward(const TileCoordinates &tile, Workspace &work) const {
     for (size_t l = 0; l < model.matrices.size(); ++l) {
         const Matrix &matrix = model.matrices[l];
         float *output = hidden_of(work, l);
-        kernels_.multiply(input, matrix.rows, matrix.rows, model.decoder.rounded.get() + matrix.offset, matrix.columns,
+        kernels_.multiply(input, matrix.rows, matrix.rows, model.decoder.rounded + matrix.offset, matrix.columns,
                           output, l + 1 < model.matrices.size(), nullptr);
         input = output;
     }
@@ -210,7 +210,7 @@ void gndc_trainer::scatter_level(size_t l, Workspace &work) {
     for (int tile = 0; tile < n_tiles; ++tile) {
         const TileCoordinates &place = tiles_[static_cast<size_t>(tile)];
         kernels_.corners(level, flat ? place.x : place.xs, flat ? place.y : place.ys, place.t, work.corners.get());
-        kernels_.scatter(model.tables.g.get() + level.offset, level, work.corners.get(),
+        kernels_.scatter(model.tables.g + level.offset, level, work.corners.get(),
                          gradient_of(l, tile), level.features);
     }
 }
@@ -278,14 +278,14 @@ double gndc_trainer::gradient(int64_t at, double *weight) {
     total_loss_ = total_weight_ = 0;
     Barrier barrier(1);
     run_team(1, [&](int) { phases(at, 0, 1, barrier, false); });
-    kernels_.total(group_gradient_.get(), model.decoder.count, n_groups_, model.decoder.count, model.decoder.g.get());
+    kernels_.total(group_gradient_.get(), model.decoder.count, n_groups_, model.decoder.count, model.decoder.g);
     *weight = total_weight_;
     return total_weight_ > 0 ? total_loss_ / total_weight_ : 0;
 }
 
 void gndc_trainer::clear_gradient() {
     for (Parameters *p : {&model.tables, &model.decoder}) {
-        std::memset(p->g.get(), 0, static_cast<size_t>(p->count) * sizeof(float));
+        std::memset(p->g, 0, static_cast<size_t>(p->count) * sizeof(float));
     }
 }
 

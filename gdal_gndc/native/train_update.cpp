@@ -55,8 +55,8 @@ void gndc_trainer::update_tables(const AdamStep &adam, size_t from, size_t to) {
             ++end;
         }
         const int64_t first = static_cast<int64_t>(blocks[i]) * kPad, n = static_cast<int64_t>(end - i) * kPad;
-        kernels_.adam(adam, n, p.w.get() + first, p.rounded.get() + first, p.g.get() + first, p.m.get() + first,
-                      p.v.get() + first);
+        kernels_.adam(adam, n, p.w + first, p.rounded + first, p.g + first, p.m + first,
+                      p.v + first);
         i = end;
     }
 }
@@ -93,10 +93,10 @@ void gndc_trainer::update_decoder(int thread, int n_threads) {
             }
             const int64_t first = matrix.offset + static_cast<int64_t>(row) * matrix.columns;
             const int64_t n = static_cast<int64_t>(kPad) * matrix.columns;
-            kernels_.total(group_gradient_.get() + first, p.count, n_groups_, n, p.g.get() + first);
-            kernels_.adam(adam, n, p.w.get() + first, p.rounded.get() + first, p.g.get() + first, p.m.get() + first,
-                          p.v.get() + first);
-            kernels_.transpose(p.rounded.get() + first, kPad, matrix.columns,
+            kernels_.total(group_gradient_.get() + first, p.count, n_groups_, n, p.g + first);
+            kernels_.adam(adam, n, p.w + first, p.rounded + first, p.g + first, p.m + first,
+                          p.v + first);
+            kernels_.transpose(p.rounded + first, kPad, matrix.columns,
                                model.transposed.get() + matrix.offset + row, matrix.rows);
         }
     }
@@ -109,15 +109,15 @@ void gndc_trainer::price_weights() {
     const int64_t n_temporal = static_cast<int64_t>(blocks.size()) - n_spatial;
     bits = 0;
     if (options.spatial_scale > 0) {
-        bits += rate_slopes(model.tables.w.get(), blocks.data(), n_spatial, static_cast<float>(options.spatial_scale),
+        bits += rate_slopes(model.tables.w, blocks.data(), n_spatial, static_cast<float>(options.spatial_scale),
                             slopes.get());
     }
     if (options.temporal_scale > 0 && n_temporal) {
-        bits += rate_slopes(model.tables.w.get(), blocks.data() + n_spatial, n_temporal,
+        bits += rate_slopes(model.tables.w, blocks.data() + n_spatial, n_temporal,
                             static_cast<float>(options.temporal_scale), slopes.get() + kSlopes);
     }
     if (options.decoder_scale > 0) {
-        bits += rate_slopes(model.decoder.w.get(), nullptr, model.decoder.count / kPad,
+        bits += rate_slopes(model.decoder.w, nullptr, model.decoder.count / kPad,
                             static_cast<float>(options.decoder_scale), slopes.get() + 2 * kSlopes);
     } else if (options.decoder_scale < 0) {
         bits += 16.0 * static_cast<double>(model.layout.decoder_count);
