@@ -21,12 +21,18 @@ struct TrainLevel {
     float scale;
     bool hashed;
     bool wraps_once;  // an index is below twice the modulus
+    bool prefetched;  // its entries are asked for ahead of time
     int64_t offset;   // first weight in the tables of both grids
 };
 
+// The entries that a tile's samples are interpolated from. Where both ends of every cell along x follow each other in
+// the table, `run` is 2: index[k] and the one after it, for 2^(dim - 1) corners of y and t, whose weights leave out
+// those of x, 1 - far and far. Otherwise `run` is 1, and there are 2^dim corners.
 struct Corners {
     alignas(64) uint32_t index[8][kTile];
     alignas(64) float weight[8][kTile];
+    alignas(64) float far[kTile];
+    int count, run;
 };
 
 // Coordinates of a tile: x, y of the spatial grid, x, y of the temporal grid, t.
@@ -53,7 +59,7 @@ constexpr float kMaxSteps = 127.0f;
 struct TrainKernels {
     // Entries and weights of the corners of the cells that hold a tile's samples.
     void (*corners)(const TrainLevel &level, const float *x, const float *y, const float *t, Corners *out);
-    // Asks for the entries of a table that does not fit the first-level cache.
+    // Asks for the entries of a table.
     void (*prefetch)(const float *table, const TrainLevel &level, const Corners *corners);
     // out[p * stride + f] = sum over corners; scatter is its transpose and adds to `gradient`.
     void (*gather)(const float *table, const TrainLevel &level, const Corners *corners, float *out, int stride);

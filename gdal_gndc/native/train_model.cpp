@@ -188,10 +188,10 @@ void mark_reachable(Model &model, const Samples &samples, const TrainKernels &ke
                 continue;
             }
             kernels.corners(level, dim == 2 ? tile.x : tile.xs, dim == 2 ? tile.y : tile.ys, tile.t, corners.get());
-            for (int k = 0; k < 1 << dim; ++k) {
+            for (int k = 0; k < corners->count; ++k) {
                 for (int p = 0; p < kTile; ++p) {
                     const int64_t first = level.offset + static_cast<int64_t>(corners->index[k][p]) * level.features;
-                    for (int64_t b = first / kPad; b <= (first + level.features - 1) / kPad; ++b) {
+                    for (int64_t b = first / kPad; b <= (first + corners->run * level.features - 1) / kPad; ++b) {
                         marked[static_cast<size_t>(b)] = true;
                     }
                 }

@@ -94,6 +94,8 @@ public:
     void coordinates(int64_t tile, const int64_t *positions, TileCoordinates *out) const;
     // Targets and weights of a tile, padded to `stride` bands with weight 0; returns the sum of weights.
     double targets(const int64_t *positions, int stride, float *values, float *weights) const;
+    // Whether samples that `order` brings together use the same few cells of a level.
+    bool shares_cells(const TrainLevel &level) const;
     bool has_data(int64_t position) const;
     void place(int64_t position, TileCoordinates *out, int slot) const;
 

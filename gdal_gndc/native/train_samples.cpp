@@ -116,6 +116,12 @@ void Samples::draw(int64_t tile, int64_t *positions) const {
     }
 }
 
+bool Samples::shares_cells(const TrainLevel &level) const {
+    const int64_t shorter = std::min(data_.height, data_.width);
+    const float cells = level.scale * (level.dim == 3 ? spatial_scale_ : 1.0f);
+    return cells * static_cast<float>(int64_t{1} << square_bits_) <= 2.0f * static_cast<float>(shorter);
+}
+
 void Samples::prefetch(const int64_t *positions) const {
     for (int p = 0; p < kTile; ++p) {
         if (positions[p] >= 0) {

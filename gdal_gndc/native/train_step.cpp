@@ -15,6 +15,9 @@ constexpr int kPriceInterval = 25; // steps between two looks at the weights' hi
 constexpr int64_t kOrderedTables = 1 << 19;
 constexpr int kOrderedTiles = 40;
 
+// Bytes of tables that do not stay in the caches near a core, whose entries are asked for ahead of time.
+constexpr int64_t kLargeTable = 1 << 18;
+
 constexpr double kSmoothing = 0.02;   // of the running error
 
 int tiles_of(int64_t batch) {
@@ -90,6 +93,10 @@ gndc_trainer::gndc_trainer(const gndc_config &config, const Layout &layout, cons
         return static_cast<double>(level.features << level.dim) * std::log2(static_cast<double>(level.modulus) + 2.0);
     };
     std::stable_sort(level_order_.begin(), level_order_.end(), [&](size_t a, size_t b) { return cost(a) > cost(b); });
+    for (TrainLevel &level : model.levels) {
+        const int64_t bytes = static_cast<int64_t>(level.modulus) * level.features * static_cast<int64_t>(sizeof(float));
+        level.prefetched = bytes >= kLargeTable && !(ordered_ && samples.shares_cells(level));
+    }
     mark_reachable(model, samples, kernels_, options.time_jitter);
     model.start(options.seed, options.table_init);
     refresh();
@@ -143,18 +150,15 @@ void gndc_trainer::forward(const TileCoordinates &tile, Workspace &work) const {
     }
 }
 
-void gndc_trainer::draw(int64_t at, int thread, int n_threads, Barrier &barrier) {
-    if (!ordered_) {
+void gndc_trainer::prepare(int64_t at) {
+    if (!ordered_ || prepared_ == at) {
         return;
     }
-    for (int tile = n_tiles * thread / n_threads; tile < n_tiles * (thread + 1) / n_threads; ++tile) {
+    for (int tile = 0; tile < n_tiles; ++tile) {
         samples.draw(at * n_tiles + tile, drawn_.data() + static_cast<int64_t>(tile) * kTile);
     }
-    barrier.wait();
-    if (thread == 0) {
-        samples.order(drawn_.data(), static_cast<int64_t>(drawn_.size()), order_.data());
-    }
-    barrier.wait();
+    samples.order(drawn_.data(), static_cast<int64_t>(drawn_.size()), order_.data());
+    prepared_ = at;
 }
 
 void gndc_trainer::tile_pass(int64_t at, int tile, int group, bool first, Workspace &work) {
@@ -217,7 +221,6 @@ void gndc_trainer::scatter_level(size_t l, Workspace &work) {
 
 void gndc_trainer::phases(int64_t at, int thread, int n_threads, Barrier &barrier, bool learn) {
     Workspace &work = work_[static_cast<size_t>(thread)];
-    draw(at, thread, n_threads, barrier);
     for (int group = next_group_.fetch_add(1); group < n_groups_; group = next_group_.fetch_add(1)) {
         const int begin = n_tiles * group / n_groups_;
         for (int tile = begin; tile < n_tiles * (group + 1) / n_groups_; ++tile) {
@@ -239,9 +242,14 @@ void gndc_trainer::phases(int64_t at, int thread, int n_threads, Barrier &barrie
             running_loss += (running_loss > 0 ? kSmoothing : 1.0) * (loss / weight - running_loss);
         }
     }
+    // besides, the order of the next step's samples: that of this one is needed no more
     const int n_levels = static_cast<int>(level_order_.size());
-    for (int l = next_level_.fetch_add(1); l < n_levels; l = next_level_.fetch_add(1)) {
-        scatter_level(level_order_[static_cast<size_t>(l)], work);
+    for (int l = next_level_.fetch_add(1); l <= n_levels; l = next_level_.fetch_add(1)) {
+        if (l) {
+            scatter_level(level_order_[static_cast<size_t>(l - 1)], work);
+        } else if (learn) {
+            prepare(at + 1);
+        }
     }
     barrier.wait();
     if (thread == 0) {
@@ -259,6 +267,7 @@ void gndc_trainer::phases(int64_t at, int thread, int n_threads, Barrier &barrie
 void gndc_trainer::run(int64_t n_steps, gndc_train_progress *progress) {
     total_loss_ = total_weight_ = 0;
     const int64_t first = step, last = std::min(options.total_steps, step + n_steps);
+    prepare(first);
     Barrier barrier(n_threads_);
     run_team(n_threads_, [&](int thread) {
         for (int64_t at = first; at < last; ++at) {
@@ -276,6 +285,7 @@ void gndc_trainer::run(int64_t n_steps, gndc_train_progress *progress) {
 
 double gndc_trainer::gradient(int64_t at, double *weight) {
     total_loss_ = total_weight_ = 0;
+    prepare(at);
     Barrier barrier(1);
     run_team(1, [&](int) { phases(at, 0, 1, barrier, false); });
     kernels_.total(group_gradient_.get(), model.decoder.count, n_groups_, model.decoder.count, model.decoder.g);

@@ -36,7 +36,7 @@ private:
 
     bool quantised(int64_t at) const;
     void forward(const gndc::TileCoordinates &tile, Workspace &work) const;
-    void draw(int64_t at, int thread, int n_threads, gndc::Barrier &barrier);
+    void prepare(int64_t at);  // draws and sorts a step's samples, where they are sorted
     void tile_pass(int64_t at, int tile, int group, bool first, Workspace &work);
     void scatter_level(size_t level, Workspace &work);
     void phases(int64_t at, int thread, int n_threads, gndc::Barrier &barrier, bool update);
@@ -53,7 +53,8 @@ private:
     std::vector<Workspace> work_;
     std::vector<gndc::TileCoordinates> tiles_;
     bool ordered_;                      // the samples of a step are sorted by place
-    std::vector<int64_t> drawn_, order_;  // positions of a step, if so
+    std::vector<int64_t> drawn_, order_;  // positions of the step `prepared_`, if so
+    int64_t prepared_ = -1;
     gndc::Floats feature_gradient_;             // of the features of each level [n_tiles * kTile][features]
     gndc::Floats group_gradient_;               // of the decoder [n_groups][count], added up in this order
     std::vector<double> tile_loss_, tile_weight_;
