@@ -318,8 +318,7 @@ inline void prefetch_entries(const float *table, const TrainLevel &level, const 
     if (!level.prefetched) {
         return;
     }
-    // the two ends of a cell along x share a cache line more often than not
-    for (int k = 0; k < c->count; k += 3 - c->run) {
+    for (int k = 0; k < c->count; ++k) {
         for (int p = 0; p < kTile; ++p) {
             __builtin_prefetch(table + (int64_t)c->index[k][p] * level.features, 1);
         }
