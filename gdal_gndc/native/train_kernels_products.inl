@@ -23,7 +23,8 @@ inline Vec spread(float a) {
 #endif
 }
 
-// What becomes of a product before it is stored: nothing, negative values cut to 0, or 0 where the gate is not positive.
+// What becomes of a product before it is stored: nothing, negative values cut to 0, or 0 where the gate is not
+// positive.
 enum class Finish { plain, rectified, gated };
 
 // Every loop over the block is unrolled, so that its sums stay in registers from the first line to the last: the

@@ -16,7 +16,7 @@ constexpr int64_t kOrderedTables = 1 << 19;
 constexpr int kOrderedTiles = 40;
 
 // Bytes of tables that do not stay in the caches near a core, whose entries are asked for ahead of time.
-constexpr int64_t kLargeTable = 1 << 18;
+constexpr size_t kLargeTable = 1 << 18;
 
 constexpr double kSmoothing = 0.02;   // of the running error
 
@@ -94,7 +94,7 @@ gndc_trainer::gndc_trainer(const gndc_config &config, const Layout &layout, cons
     };
     std::stable_sort(level_order_.begin(), level_order_.end(), [&](size_t a, size_t b) { return cost(a) > cost(b); });
     for (TrainLevel &level : model.levels) {
-        const int64_t bytes = static_cast<int64_t>(level.modulus) * level.features * static_cast<int64_t>(sizeof(float));
+        const size_t bytes = size_t{level.modulus} * static_cast<size_t>(level.features) * sizeof(float);
         level.prefetched = bytes >= kLargeTable && !(ordered_ && samples.shares_cells(level));
     }
     mark_reachable(model, samples, kernels_, options.time_jitter);
