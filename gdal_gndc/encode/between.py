@@ -22,6 +22,7 @@ _OUTLIER = 5.0  # standard deviations, by the median of a series
 # Fewer cannot be cross-validated.
 FEWEST_DATES = 8
 _SERIES = 20_000  # looked at to choose the strength
+_STRIP = 2_000_000  # samples that are smoothed at a time
 
 
 def smooth(values: Floats, times: NDArray[np.float64], strength: float) -> Floats:
@@ -89,6 +90,11 @@ def left_out(n: int) -> NDArray[np.bool_]:
     return held
 
 
+def _some_series(values: Floats) -> Floats:
+    series = values.reshape(len(values), -1)
+    return np.ascontiguousarray(series[:, :: max(1, series.shape[1] // _SERIES)])
+
+
 def choose_strength(values: Floats, times: NDArray[np.float64]) -> tuple[float, float]:
     """Cross-validate the strength of `smooth`: leave every fourth date out and see how well it comes back.
 
@@ -105,8 +111,7 @@ def choose_strength(values: Floats, times: NDArray[np.float64]) -> tuple[float, 
         The best of `STRENGTHS` by absolute error, and the share of the variance of the dates left out that it
         explains, outliers left aside.
     """
-    series = values.reshape(len(times), -1)
-    series = np.ascontiguousarray(series[:, :: max(1, series.shape[1] // _SERIES)])
+    series = _some_series(values)
     held = left_out(len(times))
     known = np.where(held[:, np.newaxis], np.float32(np.nan), series)
     truth = series[held].astype(np.float64)
@@ -141,17 +146,23 @@ def with_virtual_frames(
         `choose_strength`.
     """
     n = len(times)
-    steady = without_outliers(samples.values, times)
-    strength, score = choose_strength(steady, times)
+    strength, score = choose_strength(without_outliers(_some_series(samples.values), times), times)
     steps = np.arange((n - 1) * (per_gap + 1) + 1)
     fine = np.interp(steps, np.arange(n) * (per_gap + 1), times)
     normalised = np.interp(steps, np.arange(n) * (per_gap + 1), samples.times).astype(np.float32)
     observed = steps % (per_gap + 1) == 0
-    values = np.full((len(fine), *samples.values.shape[1:]), np.nan, np.float32)
-    values[observed] = steady
-    # the median gap is per_gap + 1 times shorter now, and the penalty goes with its third power
-    virtual = smooth(values, fine, strength * (per_gap + 1) ** 3)
-    values[observed], values[~observed] = samples.values, virtual[~observed]
+    values = np.empty((len(fine), *samples.values.shape[1:]), np.float32)
+    given, made = samples.values.reshape(n, -1), values.reshape(len(fine), -1)
+    # some series at a time: all at once would take several times the memory of the frames themselves
+    size = max(1, _STRIP // len(fine))
+    for series in (slice(start, start + size) for start in range(0, given.shape[1], size)):
+        own = np.ascontiguousarray(given[:, series])
+        known = np.full((len(fine), own.shape[1]), np.nan, np.float32)
+        known[observed] = without_outliers(own, times)
+        # the median gap is per_gap + 1 times shorter now, and the penalty goes with its third power
+        virtual = smooth(known, fine, strength * (per_gap + 1) ** 3)
+        virtual[observed] = own
+        made[:, series] = virtual
     weights = np.where(observed, 1.0, weight).astype(np.float32)
-    n_observed = int(np.isfinite(samples.values).sum())
+    n_observed = sum(int(np.isfinite(frame).sum()) for frame in samples.values)
     return Samples(values, np.clip(normalised, 0, 1), weights, n_observed), score

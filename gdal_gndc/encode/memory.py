@@ -12,9 +12,13 @@ from gdal_gndc.encode.plan import Plan
 from gdal_gndc.errors import EncodeError
 
 # A process before it has any data: the interpreter, numpy, rasterio and its cache of blocks; measured.
-PROCESS = 130_000_000
+PROCESS = 184_000_000
 # Of GDAL, while a stack is encoded: windows are read once, and its own choice, a share of the machine, keeps them all.
 _BLOCK_CACHE = 64_000_000
+# Of a smoother, that works on some series at a time.
+_SMOOTHING = 25_000_000
+# By the C library, of what was freed: twice the size from which it asks the system for pages.
+_HELD_BACK = 64_000_000
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
@@ -50,8 +54,9 @@ def small_block_cache() -> Iterator[None]:
 def chunk_memory(plan: Plan) -> int:
     """Estimate the bytes that a process takes at its peak when it trains a chunk.
 
-    The samples as float32, once more where virtual frames are made or corrections follow; every weight with its
-    gradient and what Adam keeps; and the process itself. The factors were measured.
+    The largest of what is held while the samples are read, frames are made up between them, the field is trained, and
+    corrections are counted: samples as float32, every weight with its gradient and what Adam keeps, and the process
+    itself. The factors were measured.
     """
     from gdal_gndc.field.layout import Layout
 
@@ -60,14 +65,32 @@ def chunk_memory(plan: Plan) -> int:
         for n, size, halo in zip(plan.shape, plan.chunk, (plan.t_overlap, plan.overlap, plan.overlap), strict=False)
     )
     frame = h * w * plan.shape[3]
-    # float32, and a byte of mask for each pixel; twice that for one frame while it is read
-    samples = t * (4 * frame + 2 * h * w) + 24 * frame
+    samples = 4 * t * frame
+    # what corrections are counted from
+    kept = samples if plan.max_error else 0
+    # a byte of mask for each pixel, twice; a frame while it is read
+    phases = [samples + kept + 2 * t * h * w + 24 * frame]
+    # of which the allocator does not give everything back
+    kept += min(24 * frame, _HELD_BACK)
+    fitted = samples
     if plan.virtual_frames:
-        # observed, without outliers, filled, smoothed, and the differences of each
-        samples += 4 * frame * (3 * t + 3 * (t + (t - 1) * plan.virtual_frames))
+        fitted += 4 * frame * (t - 1) * plan.virtual_frames
+        phases.append(kept + samples + fitted + min(_SMOOTHING, 5 * fitted))
+    phases.append(kept + fitted + 28 * sum(Layout.of(plan.config).counts))
     if plan.max_error:
-        samples += t * frame * (4 + 2 + 6)
-    return samples + 26 * sum(Layout.of(plan.config).counts) + PROCESS
+        phases.append(kept + 12 * t * frame)
+    return max(phases) + PROCESS - max(0, _BLOCK_CACHE - samples)
+
+
+def run_memory(plan: Plan, processes: int) -> int:
+    """Estimate the bytes that all processes together take at their peak.
+
+    Parameters
+    ----------
+    processes
+        Chunks trained at a time, as `worker_count` says.
+    """
+    return chunk_memory(plan) if processes == 1 else processes * chunk_memory(plan) + PROCESS
 
 
 def worker_count(plan: Plan, *, n_chunks: int, wanted: int | None, threads: int, limit: int | None) -> int:
@@ -98,14 +121,15 @@ def worker_count(plan: Plan, *, n_chunks: int, wanted: int | None, threads: int,
         fit = max(1, (_machine_memory() // 2 - PROCESS) // need)
     elif need > limit:
         raise EncodeError(
-            f"a chunk of {' x '.join(map(str, plan.chunk))} takes about {_text(need)}, the limit is {_text(limit)}: "
-            f"make chunks smaller"
+            f"a chunk of {' x '.join(map(str, plan.chunk))} takes about {memory_text(need)}, "
+            f"the limit is {memory_text(limit)}: make chunks smaller, or give more"
         )
     else:
         fit = max(1, (limit - PROCESS) // need)
         if wanted is not None and min(wanted, n_chunks) > fit:
             raise EncodeError(
-                f"{wanted} chunks at a time take about {_text(wanted * need + PROCESS)}, the limit is {_text(limit)}"
+                f"{wanted} chunks at a time take about {memory_text(wanted * need + PROCESS)}, "
+                f"the limit is {memory_text(limit)}"
             )
     return max(1, min(n_chunks, wanted or threads, fit))
 
@@ -127,8 +151,9 @@ def _machine_memory() -> int:
         return 8 * 10**9
 
 
-def _text(n_bytes: int) -> str:
+def memory_text(n_bytes: int) -> str:
+    """Return bytes as people say them."""
     return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 10**9 else f"{n_bytes / 1e6:.0f} MB"
 
 
-__all__ = ["PROCESS", "chunk_memory", "parse_memory", "peak_memory", "worker_count"]
+__all__ = ["PROCESS", "chunk_memory", "memory_text", "parse_memory", "peak_memory", "run_memory", "worker_count"]

@@ -12,6 +12,7 @@ from typing import Any
 from gdal_gndc.encode.goal import Goal, Search
 from gdal_gndc.encode.held_out import HeldOut, HeldOutDates
 from gdal_gndc.encode.inputs import Source
+from gdal_gndc.encode.memory import memory_text, run_memory
 from gdal_gndc.encode.plan import Plan
 from gdal_gndc.encode.planner import Preset, make_plan
 from gdal_gndc.encode.trial import Outlook, Trial
@@ -44,6 +45,8 @@ class Prepared:
         How well dates left out can be told; None without virtual frames.
     goal, search
         What the file must reach, and the search for it.
+    processes
+        Chunks that will be trained at a time.
     """
 
     plan: Plan
@@ -53,6 +56,7 @@ class Prepared:
     held_out: HeldOut | None = None
     goal: Goal | None = None
     search: Search | None = None
+    processes: int = 1
 
     def outlook(self) -> Outlook:
         """Try the plan for a quarter of its steps."""
@@ -84,11 +88,13 @@ class Prepared:
         if self.trial.empty:
             return "\n".join([*lines, "expected: unknown, the middle of the cube has no data"])
         outlook = self.outlook()
+        memory = memory_text(run_memory(self.plan, self.processes))
+        several = f" in {self.processes} processes" if self.processes > 1 else ""
         size = outlook.bytes(math.prod(self.source.shape))
         corrections = " and corrections" if self.plan.max_error else ""
         lines.append(
             f"expected: {outlook.psnr:.1f} dB at {outlook.bits_per_sample:.3f} bits a sample, {size:,} bytes"
-            f"{corrections}, in {outlook.seconds:.0f} s of training with {outlook.memory / 1e6:.0f} MB"
+            f"{corrections}, in {outlook.seconds:.0f} s of training with at most {memory}{several}"
         )
         return "\n".join(lines)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from gdal_gndc.encode.chunks import ChunkJob, Piece, chunk_boxes
 from gdal_gndc.encode.cluster import Scheduler, train_on_cluster
-from gdal_gndc.encode.memory import PROCESS, chunk_memory, peak_memory, worker_count
+from gdal_gndc.encode.memory import memory_text, peak_memory, run_memory, worker_count
 from gdal_gndc.encode.progress import Bar, ChunkProgress
 from gdal_gndc.encode.work_folder import Shelf
 from gdal_gndc.encode.worker import Worker
@@ -109,7 +109,7 @@ class Schedule:
             for entry in entries:
                 keep(entry, job.run(entry, lambda progress, name=entry.file: bar.update(name, progress)))  # type: ignore[misc]
             return
-        _log.info("%d processes, about %.0f MB at most", count, (count * chunk_memory(job.plan) + PROCESS) / 1e6)
+        _log.info("%d processes, about %s at most", count, memory_text(run_memory(job.plan, count)))
         self._train_in_processes(replace(job, threads=max(1, cores // count)), entries, count, bar, keep)
 
     def _train_in_processes(

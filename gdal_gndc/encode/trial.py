@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from gdal_gndc.encode import quantise
 from gdal_gndc.encode.documents import meta_of
 from gdal_gndc.encode.inputs import Source
-from gdal_gndc.encode.memory import chunk_memory
 from gdal_gndc.encode.normalise import Normalisation
 from gdal_gndc.encode.plan import Plan
 from gdal_gndc.encode.timeline import Timeline
@@ -26,6 +25,7 @@ _GAIN_DB = 1.25
 _GROWTH = 1.1
 _SHARE = 0.25
 _SIDE = 128
+_MOST = 1 << 24  # samples
 _OVERHEAD = 3200  # bytes of a file beside its weights, masks and meta.json
 _POINTS = 60_000
 
@@ -42,14 +42,11 @@ class Outlook:
         In dB.
     seconds
         Of training.
-    memory
-        Bytes at the peak of training a chunk.
     """
 
     bits_per_sample: float
     psnr: float
     seconds: float
-    memory: int
 
     def bytes(self, n_samples: int) -> int:
         """Size of the file of a cube of so many samples."""
@@ -62,29 +59,33 @@ class Trial:
     Parameters
     ----------
     source
-        Its middle 128 x 128 pixels are read, all dates.
+        Its middle 128 x 128 pixels at most are read, all dates.
     threads
         0: all cores.
+
+    Attributes
+    ----------
+    empty
+        Whether there is no data.
+    whole
+        Whether the part is all of the cube.
     """
 
     def __init__(self, source: Source, *, threads: int = 0) -> None:
         self.source, self.threads = source, threads
-        (top, bottom), (left, right) = (_middle(n) for n in (source.height, source.width))
-        self.values = source.read(None, (top, bottom), (left, right))
-        self.empty = not np.isfinite(self.values).any()
+        (top, bottom), (left, right) = (_middle(n, _side(source.shape)) for n in (source.height, source.width))
+        values = source.read(None, (top, bottom), (left, right))
+        valid = values[np.isfinite(values)]
+        self.empty = not valid.size
+        self.whole = values.shape == source.shape
         if self.empty:
             return
-        self.normal = Normalisation.of(self.values)
-        self.samples: Floats = self.normal.apply(self.values)
-        valid = self.values[np.isfinite(self.values)]
-        self._spread = float(np.subtract(*np.percentile(valid, (99.9, 0.1)))) / self.normal.scale
+        self.normal = Normalisation.of(values)
+        self._spread = float(np.subtract(*np.percentile(valid, (99.9, 0.1), overwrite_input=True))) / self.normal.scale
         self._n_valid = valid.size
-        self._valid = valid.size / self.values.size
-
-    @property
-    def whole(self) -> bool:
-        """Whether the part is all of the cube."""
-        return self.values.shape == self.source.shape
+        self._valid = valid.size / values.size
+        # in place: of a long series there is much
+        self.samples: Floats = self.normal.apply(values, out=values)
 
     def outlook(self, make: Callable[[tuple[int, int, int, int]], Plan]) -> Outlook:
         """Train for a quarter of the steps and say what the whole would give.
@@ -104,7 +105,7 @@ class Trial:
             seconds *= full.steps / steps
         else:
             seconds = self._seconds_a_step(full) * full.steps * full.n_chunks
-        return Outlook(bits * _GROWTH + beside, psnr + _GAIN_DB, seconds, chunk_memory(full))
+        return Outlook(bits * _GROWTH + beside, psnr + _GAIN_DB, seconds)
 
     def run(self, plan: Plan) -> tuple[float, float, float]:
         """Train and return bits of the weights a sample, PSNR in dB, seconds."""
@@ -134,6 +135,11 @@ class Trial:
         return (time.monotonic() - started) / 5
 
 
-def _middle(n: int) -> tuple[int, int]:
-    size = min(n, _SIDE)
+def _side(shape: tuple[int, int, int, int]) -> int:
+    """Pixels of a side; fewer of long series, whose part would be a large cube itself."""
+    return max(16, min(_SIDE, math.isqrt(_MOST // (shape[0] * shape[3]))))
+
+
+def _middle(n: int, side: int) -> tuple[int, int]:
+    size = min(n, side)
     return (n - size) // 2, (n - size) // 2 + size

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from gdal_gndc.encode.inputs import Source
-from gdal_gndc.encode.memory import PROCESS, chunk_memory, worker_count
+from gdal_gndc.encode.memory import PROCESS, chunk_memory, memory_text, worker_count
 from gdal_gndc.encode.planner import Preset, make_plan
 from gdal_gndc.encode.prepare import Prepared, prepare
+from gdal_gndc.encode.schedule import core_count
+from gdal_gndc.errors import EncodeError
 
 _log = logging.getLogger(__name__)
 
@@ -34,8 +36,16 @@ def prepare_within(limit: int | None, workers: int | None, source: Source, **opt
     Raises
     ------
     EncodeError
-        If not even small chunks keep the limit.
+        If not even small chunks keep the limit; it says what the least is.
     """
+    prepared = _prepare(limit, workers, source, options)
+    plan = prepared.plan
+    threads = options.get("threads") or core_count()
+    prepared.processes = worker_count(plan, n_chunks=plan.n_chunks, wanted=workers, threads=threads, limit=limit)
+    return prepared
+
+
+def _prepare(limit: int | None, workers: int | None, source: Source, options: dict[str, Any]) -> Prepared:
     if limit is None or options.get("plan") is not None:
         return prepare(source, **options)
     chosen = dict(options)
@@ -43,9 +53,8 @@ def prepare_within(limit: int | None, workers: int | None, source: Source, **opt
         chosen |= _chunks_within(limit, workers, source.shape, options, interpolate=taught)
         prepared = prepare(source, **chosen)
         # whether frames are made up between the dates, which takes memory, is known only now
-        if chunk_memory(prepared.plan) + PROCESS <= limit or prepared.plan.n_chunks == 1:
+        if chunk_memory(prepared.plan) <= limit:
             break
-    worker_count(prepared.plan, n_chunks=1, wanted=None, threads=1, limit=limit)
     return prepared
 
 
@@ -57,12 +66,16 @@ def _chunks_within(
     preset: Preset | None = "best" if goal else options.get("preset")
     max_error = options.get("max_error")
     fits: dict[str, int] = {}
+    least = 0
     for side, dates in _sizes(options):
         size = {"chunk_size": side, "chunk_dates": dates}
         plan = make_plan(
             shape, preset=preset, interpolate=interpolate, max_error=max_error, chunk_size=side, chunk_dates=dates
         )
-        at_a_time = (limit - PROCESS) // chunk_memory(plan)
+        alone = chunk_memory(plan)
+        least = min(least or alone, alone)
+        # a single chunk at a time needs no other process
+        at_a_time = max(int(alone <= limit), (limit - PROCESS) // alone)
         if at_a_time < 1:
             continue
         if at_a_time >= min(workers or 2, plan.n_chunks):
@@ -70,6 +83,11 @@ def _chunks_within(
         fits = fits or size
         if side <= _SMALL and workers is None:
             break
+    if not fits:
+        raise EncodeError(
+            f"the limit of memory is {memory_text(limit)}; with the smallest chunks that can be chosen here, "
+            f"this cube takes about {memory_text(least)}"
+        )
     return fits
 
 

@@ -18,7 +18,7 @@ def test_goals_are_read() -> None:
     size = Goal.of(size=1000)
     assert size is not None and size.reached(1000) and not size.reached(1001)
     assert size.text() == "1,000 bytes or less"
-    outlook = Outlook(0.5, 31.0, 1.0, 0)
+    outlook = Outlook(0.5, 31.0, 1.0)
     assert [g.figure(outlook, 800) for g in (goal, size) if g] == [31.0, 50]
     with pytest.raises(EncodeError, match="2 goals"):
         Goal.of(psnr=35, bps=0.1)

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
 
 from gdal_gndc.encode.memory import chunk_memory, parse_memory, small_block_cache, worker_count
 from gdal_gndc.encode.planner import make_plan
@@ -14,41 +18,51 @@ from gdal_gndc.errors import EncodeError
 DATA = Path(__file__).parents[1] / "data"
 
 _PROGRAM = """
-import dataclasses, json, sys
-from datetime import datetime, timedelta, timezone
-import numpy as np
+import json, sys
 from gdal_gndc.encode.chunks import ChunkJob, chunk_boxes
-from gdal_gndc.encode.inputs import Source
+from gdal_gndc.encode.inputs import open_source
 from gdal_gndc.encode.memory import chunk_memory, peak_memory
 from gdal_gndc.encode.planner import make_plan
-from gdal_gndc.format.meta import Band
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Waves(Source):
-    names = ("waves",)
-
-    def read_frame(self, k, rows, cols):
-        y, x = np.mgrid[slice(*rows), slice(*cols)].astype(np.float32)
-        return np.stack([np.sin(x / 9 + k), np.cos(y / 7)], axis=-1)
-
-options = json.loads(sys.argv[1])
-times = tuple(datetime(2020, 1, 1, tzinfo=timezone.utc) + timedelta(days=9 * k) for k in range(12))
-source = Waves(
-    times=times, height=1000, width=1000, bands=(Band("a"), Band("b")), crs=None, transform=None, dtype="float32"
-)
-plan = make_plan(source.shape, preset="fast", steps=25, **options)
-entry = next(iter(chunk_boxes(plan)))
-ChunkJob(source, plan, "cpu", 1).run(entry, lambda progress: None)
+source = open_source(sys.argv[1])
+plan = make_plan(source.shape, preset="fast", steps=3, **json.loads(sys.argv[2]))
+ChunkJob(source, plan, "cpu", 1).run(next(iter(chunk_boxes(plan))), lambda progress: None)
 print(peak_memory(), chunk_memory(plan))
 """
 
 
-@pytest.mark.parametrize("options", [{"chunk_size": 1000}, {"chunk_size": 300, "interpolate": True}], ids=str)
-def test_the_estimate_is_a_little_above_the_peak(options: dict[str, object]) -> None:
-    command = [sys.executable, "-c", _PROGRAM, json.dumps(options)]
+@pytest.fixture(scope="module")
+def waves(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """12 dates of 560 x 560 pixels and two bands, in tiles."""
+    folder = tmp_path_factory.mktemp("waves")
+    pixels = np.random.default_rng(0).integers(0, 3000, (2, 560, 560)).astype(np.int16)
+    profile = {"driver": "GTiff", "width": 560, "height": 560, "count": 2, "dtype": "int16", "tiled": True,
+               "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 5e6), "crs": "EPSG:32631"}  # fmt: skip
+    for k in range(12):
+        with rasterio.open(folder / f"w_2020{k + 1:02}01.tif", "w", **profile) as out:
+            out.write(pixels + np.int16(50 * k))
+    return folder
+
+
+@pytest.mark.parametrize("options", [{}, {"chunk_size": 500, "interpolate": True}], ids=str)
+def test_the_estimate_is_a_little_above_the_peak(options: dict[str, object], waves: Path) -> None:
+    command = [sys.executable, "-c", _PROGRAM, str(waves), json.dumps(options)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
     peak, estimate = map(int, done.stdout.split())
-    assert 0.4 * estimate < peak < estimate
+    assert 0.75 * estimate < peak < estimate
+
+
+def test_a_limit_holds_or_says_what_the_least_is(waves: Path, tmp_path: Path) -> None:
+    run = [sys.executable, "-m", "gdal_gndc.cli.main", "encode", str(waves), "-o", str(tmp_path / "a.gndc")]
+    run += ["--preset", "fast", "--steps", "3", "--interpolate", "--json", "-q", "--overwrite", "--memory"]
+    done = subprocess.run([*run, "280M"], capture_output=True, text=True, check=True, timeout=100)
+    report = json.loads(done.stdout)
+    assert 100e6 < report["memory"] <= 280e6
+    assert math.prod(report["plan"]["chunk"]) < 12 * 560 * 560
+    done = subprocess.run([*run, "50M"], capture_output=True, text=True, check=False, timeout=100)
+    found = re.search(r"the limit of memory is 50 MB; .* takes about (\d+) MB", done.stderr)
+    assert done.returncode == 1 and found, done.stderr
+    assert 110 <= int(found[1]) < 240
 
 
 def test_sizes_as_people_write_them() -> None:
