@@ -83,7 +83,11 @@ def _open(xarray: Any, source: Any, engine: str | None, options: dict[str, Any])
         except (KeyError, ValueError):
             # Most stores of Zarr 3 carry no consolidated metadata; asking for it is cheap, and quick where it
             # is.
-            options = {**options, "consolidated": False}
+            found = xarray.open_dataset(source, engine=engine, decode_coords="all", consolidated=False, **options)
+            # Listed all at once, the variables come in another order every time.
+            ordered = found[sorted(found.data_vars)]
+            ordered.set_close(found.close)
+            return ordered
     return xarray.open_dataset(source, engine=engine, decode_coords="all", **options)
 
 
