@@ -17,6 +17,18 @@ double clamp01(double v) {
     return std::min(1.0, std::max(0.0, v));
 }
 
+// Difference of neighbours if it is the same everywhere but for the rounding of positions, else 0.
+double even_spacing(const double *positions, int64_t n) {
+    const double spacing = n > 1 ? (positions[n - 1] - positions[0]) / static_cast<double>(n - 1) : 0.0;
+    for (int64_t i = 1; i < n; ++i) {
+        const double expected = positions[0] + static_cast<double>(i) * spacing;
+        if (!(std::fabs(positions[i] - expected) <= 1e-8 * spacing)) {
+            return 0.0;
+        }
+    }
+    return spacing;
+}
+
 constexpr float kRadians = 0.017453292519943295f;
 
 }  // namespace
@@ -94,6 +106,7 @@ Axis make_axis(const gndc_chunk &chunk, const Layout &layout, int axis, const do
     }
     out.evaluation_begin.push_back(count);
     out.unit_from = unit ? out.pixel[0] : -1;
+    out.spacing = unit ? 1.0 : chunk.norm_mode == 3 && block == 1 ? even_spacing(positions + out.begin, count) : 0.0;
     return out;
 }
 

@@ -16,8 +16,9 @@ struct Axis {
     // model coordinate of each evaluation (one per sample, or one per block), not rounded to float32 so that a place in
     // a fine cell is exact and rows of pixels agree with single ones
     std::vector<double> normalised;
-    int64_t unit_from = -1;  // first pixel when the samples are the centres of consecutive pixels and can be followed
-                             // from one to the next, else -1
+    // pixels from one sample to the next when they are evenly spaced and can be followed from one to the next, else 0
+    double spacing = 0.0;
+    int64_t unit_from = -1;  // first pixel when the samples are the centres of consecutive pixels (spacing is 1), else -1
     std::vector<int64_t> evaluation_begin;  // samples of evaluation i: [evaluation_begin[i], evaluation_begin[i + 1])
     std::vector<int64_t> pixel;             // per sample from begin: pixel relative to the stored extent
     std::vector<int64_t> sub;               // per sample: place inside the block

@@ -97,12 +97,46 @@ int dequantise(const gndc_tensor &tensor, const char *name, float *out, char *me
     return GNDC_OK;
 }
 
+// Whether all weights of 8 bits can be had without a division; then *table says how. high + low is 1 / scale to twice
+// the precision, so that only the last of its roundings counts, yet that is not proven here but tried.
+bool dividing_is_multiplying(float scale, Table &table) {
+    const float high = 1.0f / scale;
+    table.scale = scale;
+    table.high = high;
+    table.low = std::fma(-high, scale, 1.0f) / scale;
+    for (int q = -128; q < 128; ++q) {
+        const float whole = static_cast<float>(q), worth = whole / scale;
+        const float got = std::fma(whole, high, whole * table.low);
+        if (!std::isfinite(worth) || std::memcmp(&got, &worth, sizeof worth) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 float *allocate(int64_t floats) {
     return static_cast<float *>(allocate_aligned(static_cast<size_t>(floats) * 4, nullptr));
 }
 
 int64_t pad16(int64_t n) {
     return (n + 15) / 16 * 16;
+}
+
+// Floats that a grid's weights take, as bytes where they can be.
+int64_t table_floats(const gndc_tensor &tensor, Table &table) {
+    const bool bytes = tensor.type == GNDC_INT8 && dividing_is_multiplying(tensor.scale, table);
+    table.bytes = bytes ? static_cast<const int8_t *>(tensor.data) : nullptr;
+    return pad16(bytes ? (tensor.count + 3) / 4 : tensor.count);
+}
+
+int fill_table(const gndc_tensor &tensor, const char *name, float *storage, Table &table, char *message) {
+    if (table.bytes) {
+        std::memcpy(storage, tensor.data, static_cast<size_t>(tensor.count));
+        table.bytes = reinterpret_cast<const int8_t *>(storage);
+        return GNDC_OK;
+    }
+    table.floats = storage;
+    return dequantise(tensor, name, storage, message);
 }
 
 // Rows of outputs, as stored, to columns of outputs, as the kernels want them; advances `flat`.
@@ -146,7 +180,8 @@ int make_field(const gndc_config &config, const gndc_tensor *tensors, int n_tens
     const int64_t hidden = pad16(layout.hidden);
     const int64_t packed_count = hidden * (layout.n_inputs_padded + (layout.n_layers - 1) * layout.hidden) +
                                  layout.n_outputs_padded * layout.hidden;
-    const int64_t spatial_floats = pad16(layout.spatial.count), temporal_floats = pad16(layout.temporal.count);
+    const int64_t spatial_floats = table_floats(tensors[0], view.spatial),
+                  temporal_floats = temporal ? table_floats(tensors[1], view.temporal) : 0;
     // one vector of slack behind each table: kernels load whole vectors
     const int64_t floats = spatial_floats + temporal_floats + packed_count + 64 + fixed_floats(layout);
     out.reset(new gndc_field{});
@@ -155,16 +190,14 @@ int make_field(const gndc_config &config, const gndc_tensor *tensors, int n_tens
     float *spatial = out->storage, *temporal_table = spatial + spatial_floats,
           *packed = temporal_table + temporal_floats;
     std::memset(packed, 0, static_cast<size_t>(packed_count + 64) * 4);
-    if ((status = dequantise(tensors[0], names[0], spatial, message)) != GNDC_OK ||
-        (temporal && (status = dequantise(tensors[1], names[1], temporal_table, message)) != GNDC_OK)) {
+    if ((status = fill_table(tensors[0], names[0], spatial, view.spatial, message)) != GNDC_OK ||
+        (temporal && (status = fill_table(tensors[1], names[1], temporal_table, view.temporal, message)) != GNDC_OK)) {
         return status;
     }
     std::vector<float> decoder(static_cast<size_t>(layout.decoder_count));
     if ((status = dequantise(tensors[expected - 1], "decoder", decoder.data(), message)) != GNDC_OK) {
         return status;
     }
-    view.spatial = spatial;
-    view.temporal = temporal_table;
     view.n_matrices = static_cast<int>(layout.n_layers) + 1;
     const float *flat = decoder.data();
     pack(flat, layout.hidden, layout.hidden, layout.n_inputs_padded, packed, view.layers[0]);

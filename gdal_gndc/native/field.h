@@ -13,9 +13,17 @@ struct Layer {
     int64_t k, n;
 };
 
+// The weights of a grid: floats or, where those of `bytes` have the same values to the bit, the bytes they were stored
+// in. A byte q is worth q / scale, which fma(q, high, q * low) is as well.
+struct Table {
+    const float *floats;
+    const int8_t *bytes;
+    float scale, high, low;
+};
+
 struct FieldView {
     Layout layout;
-    const float *spatial, *temporal;
+    Table spatial, temporal;
     int n_matrices;                // n_layers + 1
     Layer layers[kMaxLayers + 1];  // the first reads n_inputs_padded inputs
     int64_t width;                 // widest padded activation

@@ -46,8 +46,8 @@ class GridWriter {
         const int64_t j0 = cols.evaluation_begin[static_cast<size_t>(col)];
         int64_t entry = m_residual ? m_residual->at(rows.pixel[r], cols.pixel[static_cast<size_t>(j0)]) : 0;
         float *out = m_grid.out + (rows.begin + i) * m_grid.row_stride;
-        if (cols.unit_from >= 0 && m_values.simple() && !m_residual && !m_grid.weights) {
-            m_values.row(raw, stride, n, m_mask, rows.pixel[r] * m_values.width() + cols.pixel[static_cast<size_t>(j0)],
+        if (m_values.simple() && !m_residual && !m_grid.weights) {
+            m_values.row(raw, stride, n, m_mask, rows.pixel[r] * m_values.width(), &cols.pixel[static_cast<size_t>(j0)],
                          out + (cols.begin + j0) * m_grid.col_stride, m_grid.col_stride, m_grid.band_stride);
             return;
         }
@@ -80,7 +80,7 @@ class GridWriter {
 };
 
 // Cells of every level along the columns. Whole rows of vertices are interpolated where they are not many more than the
-// columns; levels whose cells are wider than a column are merged on rows of consecutive pixels.
+// columns; levels whose cells are wider than a column are merged where columns are evenly spaced.
 class GridPlanner {
   public:
     GridPlanner(const FieldView &field, const Axis &cols, int64_t width, const std::vector<double> &y, float t)
@@ -88,18 +88,18 @@ class GridPlanner {
         const Grid &spatial = field.layout.spatial, &temporal = field.layout.temporal;
         const int n_levels = spatial.n_levels + temporal.n_levels;
         plan.merging = false;
-        const bool can_merge = cols.unit_from >= 0 && Workers::tile_of(field) >= 3 * kAnchor;
+        const bool can_merge = cols.spacing > 0.0 && Workers::tile_of(field) >= 3 * kAnchor;
         for (int l = 0; l < n_levels; ++l) {
             LevelColumns &columns = plan.columns[l];
-            const float step = level(l).scale * (l < spatial.n_levels ? 1.0f : field.layout.spatial_scale) /
-                               static_cast<float>(width);
-            // decided by the model and the chunk alone, so that windows agree
+            const float step = static_cast<float>(cols.spacing) * level(l).scale *
+                               (l < spatial.n_levels ? 1.0f : field.layout.spatial_scale) / static_cast<float>(width);
+            // decided by the model, the chunk and the spacing alone, so that windows agree
             columns.step = step;
             columns.merged = can_merge && step >= 0.0f && step <= kMergedStep;
             plan.merging = plan.merging || columns.merged;
         }
         m_x = cols.normalised;
-        plan.lead = plan.merging ? cols.unit_from % kAnchor : 0;
+        plan.lead = plan.merging && cols.unit_from >= 0 ? cols.unit_from % kAnchor : 0;
         std::vector<double> lead;
         for (int64_t i = plan.lead; i > 0; --i) {
             lead.push_back(unit_coordinate(cols.unit_from - i, width));
@@ -120,6 +120,8 @@ class GridPlanner {
   private:
     // the widest step at which following a level is cheaper than evaluating it (measured)
     static constexpr float kMergedStep = 0.65f;
+    // the most vertices a column at which whole rows are cheaper than the vertices of each column (measured)
+    static constexpr int64_t kMostShared = 12;
 
     const Level &level(int l) const {
         const int n = m_field.layout.spatial.n_levels;
@@ -156,7 +158,7 @@ class GridPlanner {
             columns.fraction = fraction;
             columns.first = low;
             columns.count = high - low + 2;
-            columns.shared = columns.merged || columns.count <= 2 * static_cast<int64_t>(n) + 2;
+            columns.shared = columns.merged || columns.count <= kMostShared * static_cast<int64_t>(n) + 2;
             columns.row_offset = offset;
             if (columns.shared) {
                 offset += Workers::round(columns.count * features(l));

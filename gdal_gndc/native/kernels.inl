@@ -32,15 +32,16 @@ void points(const FieldView &field, int n, const float *x, const float *y, const
         constexpr int F = decltype(fixed)::value;
         for (int l = 0; l < grid.n_levels; ++l) {
             const Level &level = grid.levels[l];
-            const float *table = field.temporal + level.offset;
             float *out = base + l * grid.features;
-            for (int p = 0; p < n; ++p) {
-                const Place px = place(x[p] * scale, level), py = place(y[p] * scale, level),
-                            pt = place(t[p], level);
-                uint32_t key[4];
-                keys3(level, py.cell, pt.cell, key);
-                interpolate3<F>(level, table, grid.features, key, px, py.fraction, pt.fraction, out + p * stride);
-            }
+            with_table(field.temporal, level.offset, [&](const auto &table) {
+                for (int p = 0; p < n; ++p) {
+                    const Place px = place(x[p] * scale, level), py = place(y[p] * scale, level),
+                                pt = place(t[p], level);
+                    uint32_t key[4];
+                    keys3(level, py.cell, pt.cell, key);
+                    interpolate3<F>(level, table, grid.features, key, px, py.fraction, pt.fraction, out + p * stride);
+                }
+            });
         }
     });
     set_ones(field, n, s.features, stride, field.layout.n_inputs);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include "layout.h"
 #include "simd.h"
+#include "table.inl"
 
 namespace {
 
@@ -50,48 +51,59 @@ inline uint32_t vertex(const Level &level, uint32_t key, int64_t x) {
     return i < allocated ? i : i % allocated;
 }
 
-// F features at once; F == 0 stands for a number known at run time only.
+// F features at once; F == 0 stands for a number known at run time only. The weights at i and at j of a table, mixed.
 template <int F>
 struct Features {
     using V = typename VecOf<F>::type;
+    template <typename T>
+    static inline void mix(const T &table, int64_t i, int64_t j, float f, float *out, int) {
+        store<V>(out, lerp<V>(table.template get<V>(i), table.template get<V>(j), splat<V>(f)));
+    }
     static inline void mix(const float *a, const float *b, float f, float *out, int) {
         store<V>(out, lerp<V>(load<V>(a), load<V>(b), splat<V>(f)));
     }
 };
 template <>
 struct Features<0> {
+    template <typename T>
+    static inline void mix(const T &table, int64_t i, int64_t j, float f, float *out, int n) {
+        for (int k = 0; k < n; ++k) {
+            out[k] = lerp<float>(table.template get<float>(i + k), table.template get<float>(j + k), f);
+        }
+    }
     static inline void mix(const float *a, const float *b, float f, float *out, int n) {
-        for (int i = 0; i < n; ++i) {
-            out[i] = lerp<float>(a[i], b[i], f);
+        for (int k = 0; k < n; ++k) {
+            out[k] = lerp<float>(a[k], b[k], f);
         }
     }
 };
 constexpr int kMaxFeatures = 64;
 
-template <int F>
-inline void interpolate2(const Level &level, const float *table, int n, uint32_t key0, uint32_t key1, Place x, float fy,
+template <int F, typename T>
+inline void interpolate2(const Level &level, const T &table, int n, uint32_t key0, uint32_t key1, Place x, float fy,
                          float *out) {
     float left[F ? F : kMaxFeatures], right[F ? F : kMaxFeatures];
     const int64_t f = F ? F : n;
-    Features<F>::mix(table + vertex(level, key0, x.cell) * f, table + vertex(level, key1, x.cell) * f, fy, left, n);
-    Features<F>::mix(table + vertex(level, key0, x.cell + 1) * f, table + vertex(level, key1, x.cell + 1) * f, fy,
-                     right, n);
+    Features<F>::mix(table, vertex(level, key0, x.cell) * f, vertex(level, key1, x.cell) * f, fy, left, n);
+    Features<F>::mix(table, vertex(level, key0, x.cell + 1) * f, vertex(level, key1, x.cell + 1) * f, fy, right, n);
     Features<F>::mix(left, right, x.fraction, out, n);
 }
 
 // keys: (y, z), (y + 1, z), (y, z + 1), (y + 1, z + 1)
-template <int F>
-inline void interpolate3(const Level &level, const float *table, int n, const uint32_t *key, Place x, float fy,
-                         float ft, float *out) {
+template <int F, typename T>
+inline void interpolate3(const Level &level, const T &table, int n, const uint32_t *key, Place x, float fy, float ft,
+                         float *out) {
     constexpr int kF = F ? F : kMaxFeatures;
     float low[kF], high[kF], left[kF], right[kF];
     const int64_t f = F ? F : n;
-    const int64_t c = x.cell;
-    Features<F>::mix(table + vertex(level, key[0], c) * f, table + vertex(level, key[2], c) * f, ft, low, n);
-    Features<F>::mix(table + vertex(level, key[1], c) * f, table + vertex(level, key[3], c) * f, ft, high, n);
+    const auto mix_time = [&](int k, int64_t cell, float *to) {
+        Features<F>::mix(table, vertex(level, key[k], cell) * f, vertex(level, key[k + 2], cell) * f, ft, to, n);
+    };
+    mix_time(0, x.cell, low);
+    mix_time(1, x.cell, high);
     Features<F>::mix(low, high, fy, left, n);
-    Features<F>::mix(table + vertex(level, key[0], c + 1) * f, table + vertex(level, key[2], c + 1) * f, ft, low, n);
-    Features<F>::mix(table + vertex(level, key[1], c + 1) * f, table + vertex(level, key[3], c + 1) * f, ft, high, n);
+    mix_time(0, x.cell + 1, low);
+    mix_time(1, x.cell + 1, high);
     Features<F>::mix(low, high, fy, right, n);
     Features<F>::mix(left, right, x.fraction, out, n);
 }

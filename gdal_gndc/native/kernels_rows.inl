@@ -13,34 +13,56 @@ using gndc::GridPlan;
 using gndc::LevelColumns;
 using gndc::Scratch;
 
-// out = a + f * (b - a) over n floats
-inline void mix_rows(const float *a, const float *b, float f, float *out, int64_t n) {
-    int64_t i = 0;
+// out = a + f * (b - a) over n weights from a[i] and b[j]
+template <typename T, typename U>
+inline void mix_rows(const T &a, int64_t i, const U &b, int64_t j, float f, float *out, int64_t n) {
+    int64_t k = 0;
     const Vec fv = splat<Vec>(f);
-    for (; i + kLanes <= n; i += kLanes) {
-        store(out + i, lerp<Vec>(load<Vec>(a + i), load<Vec>(b + i), fv));
+    for (; k + kLanes <= n; k += kLanes) {
+        store(out + k, lerp<Vec>(a.template get<Vec>(i + k), b.template get<Vec>(j + k), fv));
     }
-    for (; i < n; ++i) {
-        out[i] = lerp<float>(a[i], b[i], f);
+    for (; k < n; ++k) {
+        out[k] = lerp<float>(a.template get<float>(i + k), b.template get<float>(j + k), f);
     }
 }
 
 // The vertices [first, first + count) of two rows, mixed.
-template <int F>
-inline void mix_vertices(const Level &level, const float *table, int n, uint32_t key0, uint32_t key1, int64_t first,
+template <int F, typename T>
+inline void mix_vertices(const Level &level, const T &table, int n, uint32_t key0, uint32_t key1, int64_t first,
                          int64_t count, float f, float *out) {
     if (!level.hashed) {
         const uint32_t i0 = vertex(level, key0, first), i1 = vertex(level, key1, first);
         if (i0 + count <= level.allocated && i1 + count <= level.allocated) {
-            mix_rows(table + static_cast<int64_t>(i0) * n, table + static_cast<int64_t>(i1) * n, f, out, count * n);
+            mix_rows(table, static_cast<int64_t>(i0) * n, table, static_cast<int64_t>(i1) * n, f, out, count * n);
             return;
         }
     }
     const int64_t stride = F ? F : n;
-    for (int64_t i = 0; i < count; ++i) {
-        Features<F>::mix(table + vertex(level, key0, first + i) * stride,
-                         table + vertex(level, key1, first + i) * stride, f, out + i * stride, n);
+    int64_t i = 0;
+    const auto mix_until = [&](int64_t end) {
+        for (; i < end; ++i) {
+            Features<F>::mix(table, vertex(level, key0, first + i) * stride, vertex(level, key1, first + i) * stride, f,
+                             out + i * stride, n);
+        }
+    };
+    if constexpr (F > 0 && F < kLanes) {
+        // The hash takes x as it is: an aligned group of vertices lies together, in an order that the key says.
+        constexpr int64_t kGroup = kLanes / F;
+        if (level.hashed && level.entries >= kGroup) {
+            const int64_t aligned = (first + kGroup - 1) / kGroup * kGroup - first;
+            mix_until(aligned < count ? aligned : count);
+            const LaneSwap swap0(static_cast<int>(key0 % kGroup) * F), swap1(static_cast<int>(key1 % kGroup) * F);
+            const Vec fv = splat<Vec>(f);
+            const uint32_t groups = static_cast<uint32_t>(level.entries - 1) & ~static_cast<uint32_t>(kGroup - 1);
+            for (; i + kGroup <= count; i += kGroup) {
+                const uint32_t x = static_cast<uint32_t>(first + i);
+                const Vec a = swap0(table.template get<Vec>(static_cast<int64_t>((key0 ^ x) & groups) * F));
+                const Vec b = swap1(table.template get<Vec>(static_cast<int64_t>((key1 ^ x) & groups) * F));
+                store(out + i * F, lerp<Vec>(a, b, fv));
+            }
+        }
     }
+    mix_until(count);
 }
 
 template <int F>
@@ -62,9 +84,11 @@ void interpolate_rows(const FieldView &field, const GridPlan &plan, double y, Sc
             if (columns.shared) {
                 const Level &level = spatial.levels[l];
                 const Place py = place(y, level);
-                mix_vertices<F>(level, field.spatial + level.offset, spatial.features, row_key(level, py.cell, 0),
-                                row_key(level, py.cell + 1, 0), columns.first, columns.count, py.fraction,
-                                s.rows + columns.row_offset);
+                with_table(field.spatial, level.offset, [&](const auto &table) {
+                    mix_vertices<F>(level, table, spatial.features, row_key(level, py.cell, 0),
+                                    row_key(level, py.cell + 1, 0), columns.first, columns.count, py.fraction,
+                                    s.rows + columns.row_offset);
+                });
             }
         }
     });
@@ -82,14 +106,16 @@ void interpolate_rows(const FieldView &field, const GridPlan &plan, double y, Sc
             // rows iy and iy + 1 at the grid's time: kept while the image rows stay in the same cells
             if (!s.folded_valid[l] || s.folded_row[l] != py.cell) {
                 for (int d = 0; d < 2; ++d) {
-                    mix_vertices<F>(level, field.temporal + level.offset, temporal.features,
-                                    row_key(level, py.cell + d, pt.cell), row_key(level, py.cell + d, pt.cell + 1),
-                                    columns.first, columns.count, pt.fraction, s.folded[d] + offset);
+                    with_table(field.temporal, level.offset, [&](const auto &table) {
+                        mix_vertices<F>(level, table, temporal.features, row_key(level, py.cell + d, pt.cell),
+                                        row_key(level, py.cell + d, pt.cell + 1), columns.first, columns.count,
+                                        pt.fraction, s.folded[d] + offset);
+                    });
                 }
                 s.folded_row[l] = py.cell;
                 s.folded_valid[l] = true;
             }
-            mix_rows(s.folded[0] + offset, s.folded[1] + offset, py.fraction, s.rows + offset,
+            mix_rows(Floats{s.folded[0]}, offset, Floats{s.folded[1]}, offset, py.fraction, s.rows + offset,
                      columns.count * temporal.features);
         }
     });
@@ -113,10 +139,13 @@ void tile_features(const FieldView &field, const GridPlan &plan, double y, int64
                 const Level &level = spatial.levels[l];
                 const Place py = place(y, level);
                 const uint32_t key0 = row_key(level, py.cell, 0), key1 = row_key(level, py.cell + 1, 0);
-                for (int p = 0; p < n; ++p) {
-                    interpolate2<F>(level, field.spatial + level.offset, spatial.features, key0, key1,
-                                    {columns.cell[col + p], columns.fraction[col + p]}, py.fraction, out + p * stride);
-                }
+                with_table(field.spatial, level.offset, [&](const auto &table) {
+                    for (int p = 0; p < n; ++p) {
+                        interpolate2<F>(level, table, spatial.features, key0, key1,
+                                        {columns.cell[col + p], columns.fraction[col + p]}, py.fraction,
+                                        out + p * stride);
+                    }
+                });
             }
             out += spatial.features;
         }
@@ -136,11 +165,13 @@ void tile_features(const FieldView &field, const GridPlan &plan, double y, int64
                 const Place pt = place(plan.t, level);
                 uint32_t key[4];
                 keys3(level, py.cell, pt.cell, key);
-                for (int p = 0; p < n; ++p) {
-                    interpolate3<F>(level, field.temporal + level.offset, temporal.features, key,
-                                    {columns.cell[col + p], columns.fraction[col + p]}, py.fraction, pt.fraction,
-                                    out + p * stride);
-                }
+                with_table(field.temporal, level.offset, [&](const auto &table) {
+                    for (int p = 0; p < n; ++p) {
+                        interpolate3<F>(level, table, temporal.features, key,
+                                        {columns.cell[col + p], columns.fraction[col + p]}, py.fraction, pt.fraction,
+                                        out + p * stride);
+                    }
+                });
             }
             out += temporal.features;
         }

@@ -19,13 +19,13 @@ using gndc::Scratch;
 using gndc::SeriesSink;
 
 // Asks for the vertices of n points in one level.
-template <typename T>
-inline void fetch_spatial(const Level &level, const float *table, int64_t features, int n, const T *x, const T *y) {
+template <typename W, typename T>
+inline void fetch_spatial(const Level &level, const W &table, int64_t features, int n, const T *x, const T *y) {
     for (int p = 0; p < n; ++p) {
         const Place px = place(x[p], level), py = place(y[p], level);
         for (int k = 0; k < 4; ++k) {
             const uint32_t row = row_key(level, py.cell + (k >> 1), 0);
-            __builtin_prefetch(table + vertex(level, row, px.cell + (k & 1)) * features);
+            table.fetch(vertex(level, row, px.cell + (k & 1)) * features);
         }
     }
 }
@@ -33,17 +33,17 @@ inline void fetch_spatial(const Level &level, const float *table, int64_t featur
 template <typename T>
 void spatial_features(const FieldView &field, int n, const T *x, const T *y, float *features, int64_t stride) {
     const Grid &grid = field.layout.spatial;
-    with_features(grid.features, [&](auto fixed) {
+    const auto interpolate = [&](auto fixed, const auto &tables) {
         constexpr int F = decltype(fixed)::value;
         const int ahead = n < 8 ? grid.n_levels : 1;  // levels, whose lines are on their way
         int fetched = 0;
         for (int l = 0; l < grid.n_levels; ++l) {
             for (; fetched < grid.n_levels && fetched <= l + ahead; ++fetched) {
                 const Level &next = grid.levels[fetched];
-                fetch_spatial(next, field.spatial + next.offset, F ? F : grid.features, n, x, y);
+                fetch_spatial(next, tables.from(next.offset), F ? F : grid.features, n, x, y);
             }
             const Level &level = grid.levels[l];
-            const float *table = field.spatial + level.offset;
+            const auto table = tables.from(level.offset);
             float *out = features + l * grid.features;
             for (int p = 0; p < n; ++p) {
                 const Place px = place(x[p], level), py = place(y[p], level);
@@ -51,12 +51,15 @@ void spatial_features(const FieldView &field, int n, const T *x, const T *y, flo
                                 row_key(level, py.cell + 1, 0), px, py.fraction, out + p * stride);
             }
         }
+    };
+    with_features(grid.features, [&](auto fixed) {
+        with_table(field.spatial, 0, [&](const auto &tables) { interpolate(fixed, tables); });
     });
 }
 
 // Where one level's eight vertices of each date lie, and how far between them the date is.
 struct Places {
-    const float *table;
+    int64_t offset;  // of the level in its tables
     uint32_t vertex[8][gndc::kTile];  // bit 0 of the first index: x + 1, bit 1: y + 1, bit 2: t + 1
     float ft[gndc::kTile];
     float fx, fy;
@@ -64,10 +67,9 @@ struct Places {
 };
 
 // Finds the vertices of a point at m dates.
-inline void find_places(const Level &level, const float *table, int features, double x, double y, const float *t, int m,
-                        Places &out) {
+inline void find_places(const Level &level, int bytes, double x, double y, const float *t, int m, Places &out) {
     const Place px = place(x, level), py = place(y, level);
-    out.table = table;
+    out.offset = level.offset;
     out.fx = px.fraction;
     out.fy = py.fraction;
     const uint32_t next = row_key(level, 0, 1), mask = static_cast<uint32_t>(level.entries - 1);
@@ -77,7 +79,7 @@ inline void find_places(const Level &level, const float *table, int features, do
         key[i] = static_cast<uint32_t>(static_cast<int64_t>(g)) * next;
         out.ft[i] = s - g;
     }
-    out.apart = features * 4 >= 64 || (px.cell + 1) % (64 / (features * 4)) == 0 || !level.hashed;
+    out.apart = bytes >= 64 || (px.cell + 1) % (64 / bytes) == 0 || !level.hashed;
     for (int k = 0; k < 8; ++k) {
         const uint32_t ux = static_cast<uint32_t>(px.cell + (k & 1));
         const uint32_t row = row_key(level, py.cell + (k >> 1 & 1), 0), up = k >> 2 ? next : 0;
@@ -102,28 +104,30 @@ inline void find_places(const Level &level, const float *table, int features, do
 }
 
 // Asks for the vertices of date i.
-inline void fetch(const Places &at, int64_t features, int i) {
+template <typename T>
+inline void fetch(const T &table, const Places &at, int64_t features, int i) {
     for (int k = 0; k < 8; k += 2) {
-        __builtin_prefetch(at.table + at.vertex[k][i] * features);
+        table.fetch(at.offset + at.vertex[k][i] * features);
     }
     for (int k = 1; k < 8 && at.apart; k += 2) {
-        __builtin_prefetch(at.table + at.vertex[k][i] * features);
+        table.fetch(at.offset + at.vertex[k][i] * features);
     }
 }
 
 // Features of a level at its places, in the order of interpolate3; meanwhile `next` is fetched, if there is one.
-template <int F>
-inline void interpolate_places(const Places &at, const Places *next, int n, int m, float *out, int64_t stride) {
-    const float *table = at.table;
+template <int F, typename T>
+inline void interpolate_places(const T &tables, const Places &at, const Places *next, int n, int m, float *out,
+                               int64_t stride) {
+    const T table = tables.from(at.offset);
     constexpr int kF = F ? F : kMaxFeatures;
     const int64_t f = F ? F : n;
     for (int i = 0; i < m; ++i, out += stride) {
         if (next) {
-            fetch(*next, f, i);
+            fetch(tables, *next, f, i);
         }
         float low[kF], high[kF], left[kF], right[kF];
         const auto mix_time = [&](int k, float *to) {
-            Features<F>::mix(table + at.vertex[k][i] * f, table + at.vertex[k + 4][i] * f, at.ft[i], to, n);
+            Features<F>::mix(table, at.vertex[k][i] * f, at.vertex[k + 4][i] * f, at.ft[i], to, n);
         };
         mix_time(0, low);
         mix_time(2, high);
@@ -140,22 +144,24 @@ inline void series_features(const FieldView &field, double x, double y, const fl
                             int64_t stride) {
     const Grid &grid = field.layout.temporal;
     Places places[2];
-    const auto find = [&](int l) {
-        find_places(grid.levels[l], field.temporal + grid.levels[l].offset, grid.features, x, y, t, m, places[l % 2]);
-    };
+    const int vertex_bytes = grid.features * (field.temporal.bytes ? 1 : 4);
+    const auto find = [&](int l) { find_places(grid.levels[l], vertex_bytes, x, y, t, m, places[l % 2]); };
     if (grid.n_levels > 0) {
         find(0);
     }
-    with_features(grid.features, [&](auto fixed) {
+    const auto interpolate = [&](auto fixed, const auto &tables) {
         constexpr int F = decltype(fixed)::value;
         for (int l = 0; l < grid.n_levels; ++l) {
             const bool more = l + 1 < grid.n_levels;
             if (more) {
                 find(l + 1);
             }
-            interpolate_places<F>(places[l % 2], more ? &places[(l + 1) % 2] : nullptr, grid.features, m,
+            interpolate_places<F>(tables, places[l % 2], more ? &places[(l + 1) % 2] : nullptr, grid.features, m,
                                   features + l * grid.features, stride);
         }
+    };
+    with_features(grid.features, [&](auto fixed) {
+        with_table(field.temporal, 0, [&](const auto &tables) { interpolate(fixed, tables); });
     });
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "simd.h"
+#include "table.inl"
 #include "tangent_kernels.h"
 
 namespace {
@@ -57,13 +58,14 @@ inline void put(float *p, V v, float slope) {
 }
 
 // Features [first, first + F) of one sample in one level. sx, sy, st: slopes of the grid coordinates.
-template <int F, int DIM>
-inline void interpolate(const Level &level, const float *table, int64_t features, int64_t first, Place x, Place y,
+template <int F, int DIM, typename T>
+inline void interpolate(const Level &level, const T &table, int64_t features, int64_t first, Place x, Place y,
                         Place t, float sx, float sy, float st, const Streams &out) {
     using V = typename VecOf<F>::type;
     const V fx = splat<V>(x.fraction), fy = splat<V>(y.fraction), ft = splat<V>(t.fraction);
     auto at = [&](int64_t i, int64_t j, int64_t k) {
-        return load<V>(table + vertex(level, x.cell + i, y.cell + j, DIM == 3 ? t.cell + k : 0) * features + first);
+        const int64_t here = vertex(level, x.cell + i, y.cell + j, DIM == 3 ? t.cell + k : 0);
+        return table.template get<V>(here * features + first);
     };
     V corner[2][2], rise[2][2];
     for (int i = 0; i < 2; ++i) {
@@ -88,8 +90,8 @@ inline void interpolate(const Level &level, const float *table, int64_t features
     }
 }
 
-template <int F, int DIM>
-inline void level_features(const Level &level, const float *table, int64_t features, int n, const float *x,
+template <int F, int DIM, typename T>
+inline void level_features(const Level &level, const T &table, int64_t features, int n, const float *x,
                            const float *y, const float *t, float scale, int64_t stride, Streams out) {
     const float slope = level.scale * scale;
     for (int p = 0; p < n; ++p) {
@@ -102,12 +104,12 @@ inline void level_features(const Level &level, const float *table, int64_t featu
     }
 }
 
-template <int DIM>
-inline void grid_features(const Grid &grid, const float *tables, int n, const float *x, const float *y, const float *t,
+template <int DIM, typename T>
+inline void grid_features(const Grid &grid, const T &tables, int n, const float *x, const float *y, const float *t,
                           float scale, int64_t stride, Streams out) {
     for (int l = 0; l < grid.n_levels; ++l) {
         const Level &level = grid.levels[l];
-        const float *table = tables + level.offset;
+        const T table = tables.from(level.offset);
         const int64_t at = static_cast<int64_t>(l) * grid.features;
         const Streams here = {out.value + at, advance(out.dx, at), advance(out.dy, at), advance(out.dt, at)};
         if (grid.features % 8 == 0) {
@@ -203,10 +205,14 @@ void tangents(const FieldView &field, int n, int coordinates, const float *x, co
     // inputs that do not depend on a coordinate, and the constant ones, have derivative 0
     __builtin_memset(s.features + kTangentTile * stride, 0,
                      static_cast<size_t>((streams - 1) * kTangentTile * stride) * sizeof(float));
-    grid_features<2>(field.layout.spatial, field.spatial, n, x, y, t, 1.0f, stride, out);
+    with_table(field.spatial, 0, [&](const auto &tables) {
+        grid_features<2>(field.layout.spatial, tables, n, x, y, t, 1.0f, stride, out);
+    });
     const int64_t at = static_cast<int64_t>(field.layout.spatial.n_levels) * field.layout.spatial.features;
     const Streams temporal = {out.value + at, advance(out.dx, at), advance(out.dy, at), advance(out.dt, at)};
-    grid_features<3>(field.layout.temporal, field.temporal, n, x, y, t, field.layout.spatial_scale, stride, temporal);
+    with_table(field.temporal, 0, [&](const auto &tables) {
+        grid_features<3>(field.layout.temporal, tables, n, x, y, t, field.layout.spatial_scale, stride, temporal);
+    });
     for (int p = 0; p < kTangentTile; ++p) {
         for (int64_t k = field.layout.n_inputs; k < stride; ++k) {
             s.features[p * stride + k] = 1.0f;

@@ -65,10 +65,10 @@ class Values {
         }
     }
 
-    // The same for n pixels of one row without blocks, log and residuals: `raw` and `out` advance by their strides,
-    // `pixel` by pixels.
-    void row(const float *raw, int64_t raw_stride, int64_t n, const uint8_t *mask, int64_t pixel, float *out,
-             int64_t col_stride, int64_t band_stride) const {
+    // The same for n samples of one row without blocks, log and residuals: `raw` and `out` advance by their strides.
+    // first: the row's first pixel; cols: those of the samples, from there.
+    void row(const float *raw, int64_t raw_stride, int64_t n, const uint8_t *mask, int64_t first, const int64_t *cols,
+             float *out, int64_t col_stride, int64_t band_stride) const {
         for (int64_t i = 0; i < m_n; ++i) {
             const size_t k = static_cast<size_t>(i);
             const float span = m_span[k], low = m_low[k];
@@ -79,7 +79,8 @@ class Values {
             }
         }
         for (int64_t p = 0; mask && p < n; ++p) {
-            if ((mask[(pixel + p) >> 3] >> (7 - ((pixel + p) & 7))) & 1) {
+            const int64_t pixel = first + cols[p];
+            if ((mask[pixel >> 3] >> (7 - (pixel & 7))) & 1) {
                 for (int64_t i = 0; i < m_n; ++i) {
                     out[p * col_stride + i * band_stride] = std::numeric_limits<float>::quiet_NaN();
                 }
