@@ -99,7 +99,16 @@ gndc_residual *residual_of(FuzzedDataProvider &data, int64_t height, int64_t wid
     return dense;
 }
 
-void evaluate(FuzzedDataProvider &data, const gndc_field *field, const gndc_config &config) {
+// Each instruction set that the machine has, and both precisions, of which "fast" is another one only with avx512.
+gndc_precision evaluation_of(FuzzedDataProvider &data) {
+    const char *const sets[] = {"generic", "avx2", "avx512", "avx512"};
+    if (!gndc_set_isa(sets[data.ConsumeIntegralInRange<size_t>(0, 3)])) {
+        require(gndc_set_isa("generic"));
+    }
+    return data.ConsumeBool() ? GNDC_PRECISION_FAST : GNDC_PRECISION_FLOAT32;
+}
+
+void evaluate(FuzzedDataProvider &data, const gndc_field *field, const gndc_config &config, gndc_precision precision) {
     gndc_chunk chunk = {};
     chunk.field = field;
     const int64_t height = data.ConsumeIntegralInRange<int64_t>(1, 40), width = data.ConsumeIntegralInRange<int64_t>(1, 90);
@@ -149,7 +158,7 @@ void evaluate(FuzzedDataProvider &data, const gndc_field *field, const gndc_conf
     const int64_t n_bands = static_cast<int64_t>(bands.size());
     std::vector<float> out(static_cast<size_t>(n_rows * n_cols * n_bands)), weights(static_cast<size_t>(n_rows * n_cols));
     const gndc_grid grid = {n_rows, n_cols, n_bands, rows.data(), cols.data(), bands.data(), out.data(), n_cols * n_bands,
-                            n_bands, 1, blends ? weights.data() : nullptr, GNDC_PRECISION_FAST};
+                            n_bands, 1, blends ? weights.data() : nullptr, precision};
     const float t = data.ConsumeFloatingPointInRange<float>(0.0f, 1.0f);
     char message[GNDC_MESSAGE] = {};
     gndc_grid_begin(&grid, NAN);
@@ -161,7 +170,7 @@ void evaluate(FuzzedDataProvider &data, const gndc_field *field, const gndc_conf
     const int64_t n_points = std::min(n_rows, n_cols);
     std::vector<float> series_out(static_cast<size_t>(n_points * 3 * n_bands)), series_weights(static_cast<size_t>(n_points * 3));
     const gndc_series series = {n_points, 3, n_bands, rows.data(), cols.data(), bands.data(), series_out.data(),
-                                blends ? series_weights.data() : nullptr, GNDC_PRECISION_FLOAT32};
+                                blends ? series_weights.data() : nullptr, precision};
     const float times[3] = {0.0f, t, 1.0f};
     const double time_weights[3] = {1.0, data.ConsumeBool() ? 0.5 : 0.0, 1.0};
     const uint8_t *const masks[3] = {mask.data(), nullptr, mask.data()};
@@ -186,6 +195,7 @@ void evaluate(FuzzedDataProvider &data, const gndc_field *field, const gndc_conf
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     FuzzedDataProvider data(bytes, size);
+    const gndc_precision precision = evaluation_of(data);
     const gndc_config config = config_of(data);
     gndc_layout layout = {};
     char message[GNDC_MESSAGE] = {};
@@ -208,7 +218,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     gndc_field *field = gndc_field_new(&config, tensors.data(), static_cast<int>(tensors.size()), &status, message);
     require((field != nullptr) == (status == GNDC_OK));
     if (field) {
-        evaluate(data, field, config);
+        evaluate(data, field, config, precision);
         gndc_field_free(field);
     }
     return 0;
