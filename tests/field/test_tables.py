@@ -1,4 +1,4 @@
-"""Weights of 8 bits stay as they are stored: they are worth what the same whole numbers in 16 bits, kept as floats, are."""
+"""Weights of 8 bits stay as stored: worth what the same whole numbers in 16 bits, which are kept as floats, are."""
 
 from __future__ import annotations
 
