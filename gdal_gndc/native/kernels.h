@@ -8,7 +8,8 @@ namespace gndc {
 
 constexpr int kTile = 96;  // samples evaluated together; a multiple of every register block of the kernels
 
-// Pixels between the columns where a merged row starts afresh: a value depends on its column, never on the window.
+// Columns between those where a merged row starts afresh: of consecutive pixels a value depends on its column, never on
+// the window. Of other spacings they count from the first column of the read within the chunk.
 // Rounding grows with it; a start costs as much as following some ten pixels.
 constexpr int kAnchor = 24;
 
