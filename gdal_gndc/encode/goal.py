@@ -62,7 +62,7 @@ class Goal:
         """Whether nothing much can be gained by another attempt."""
         if self.kind == "psnr":
             return self.value <= figure <= self.value + 0.7
-        return 0.85 * self.value <= figure <= self.value
+        return 0.92 * self.value <= figure <= self.value
 
     def figure(self, outlook: Outlook, n_samples: int) -> float:
         """Return what of an outlook the goal is about."""
