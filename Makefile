@@ -10,6 +10,8 @@ PACKAGES := g++ cmake python3-dev python3-venv libpython3-dev gdal-bin libgdal-d
 VENV := .venv
 TEST_VENV := .venv-test
 BIN := $(TEST_VENV)/bin
+# processes that share the tests, a file of them at a time; each may use all cores at times
+WORKERS ?= 2
 
 .PHONY: demo test lint bench fuzz system clean
 
@@ -35,7 +37,7 @@ test: system
 	$(MAKE) --no-print-directory lint
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	-.ci/gdal-headers
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # mypy sees the tree as it is installed: catalog/ and vrt_templates/ are packages of gdal_gndc there
 lint:
