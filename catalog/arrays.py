@@ -3,6 +3,7 @@ grid."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,18 +78,19 @@ def open_dataset(location: str, engine: str | None = None, **options: Any) -> xr
 
 
 def _open(xarray: Any, source: Any, engine: str | None, options: dict[str, Any]) -> Any:
-    if engine == "zarr" and "consolidated" not in options:
-        try:
+    plain = engine != "zarr" or "consolidated" in options
+    if not plain:
+        # Most stores of Zarr 3 carry no consolidated metadata; asking for it is cheap, and quick where it is.
+        with suppress(KeyError, ValueError):
             return xarray.open_dataset(source, engine=engine, decode_coords="all", consolidated=True, **options)
-        except (KeyError, ValueError):
-            # Most stores of Zarr 3 carry no consolidated metadata; asking for it is cheap, and quick where it
-            # is.
-            found = xarray.open_dataset(source, engine=engine, decode_coords="all", consolidated=False, **options)
-            # Listed all at once, the variables come in another order every time.
-            ordered = found[sorted(found.data_vars)]
-            ordered.set_close(found.close)
-            return ordered
-    return xarray.open_dataset(source, engine=engine, decode_coords="all", **options)
+        options = {**options, "consolidated": False}
+    found = xarray.open_dataset(source, engine=engine, decode_coords="all", **options)
+    if plain:
+        return found
+    # Listed all at once, the variables come in another order every time.
+    ordered = found[sorted(found.data_vars)]
+    ordered.set_close(found.close)
+    return ordered
 
 
 def grid_of(dataset: xr.Dataset, *, crs: Any = None, variables: Any = None, name: str = "dataset") -> Grid:

@@ -78,7 +78,11 @@ def test_overviews(gdal: Gdal, osgeo: Gdal, large: Path, tmp_path: Path) -> None
     band = gdal.info(f"GNDC:{large}:t={T}")["bands"][0]
     assert [level["size"] for level in band["overviews"]] == [[415, 305]]
     (got,) = osgeo.reads([{"name": f"GNDC:{large}:t={T}", "overview": 0}], tmp_path)
-    np.testing.assert_array_equal(got, decimated(large, (0, 0, WIDTH, HEIGHT), (305, 415)))
+    expected = decimated(large, (0, 0, WIDTH, HEIGHT), (305, 415))
+    # read by blocks of 256 columns, whose first each starts to follow the field anew
+    np.testing.assert_array_equal(got[..., :256], expected[..., :256])
+    for band, wanted in zip(got, expected, strict=True):
+        assert np.abs(band - wanted).max() <= 3e-6 * np.ptp(wanted)
 
 
 def test_translate_outsize(gdal: Gdal, osgeo: Gdal, large: Path, tmp_path: Path) -> None:
