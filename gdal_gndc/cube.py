@@ -47,7 +47,8 @@ class Cube:
     n_threads
         Threads of the core per call, 0 for its default.
     cache_bytes
-        Budget for loaded chunks; by default ``GNDC_CHUNK_CACHE_BYTES`` or 2 GiB.
+        Budget for loaded chunks, by default ``GNDC_CHUNK_CACHE_BYTES`` or 2 GiB; and for decompressed masks and
+        residuals, at most ``GNDC_FRAME_CACHE_BYTES`` or 256 MiB.
     """
 
     def __init__(
@@ -60,10 +61,12 @@ class Cube:
         self.n_threads = n_threads
         self.backend = backend
         self._precision = FAST if backend.fast else FLOAT32
-        if cache_bytes is None:
-            cache_bytes = int(os.environ.get("GNDC_CHUNK_CACHE_BYTES", _CHUNK_CACHE))
-        self._chunks: ByteCache[ChunkModel] = ByteCache(cache_bytes)
-        self._frames: ByteCache[Any] = ByteCache(int(os.environ.get("GNDC_FRAME_CACHE_BYTES", _FRAME_CACHE)))
+        chunk_bytes = int(os.environ.get("GNDC_CHUNK_CACHE_BYTES", _CHUNK_CACHE))
+        frame_bytes = int(os.environ.get("GNDC_FRAME_CACHE_BYTES", _FRAME_CACHE))
+        if cache_bytes is not None:
+            chunk_bytes, frame_bytes = cache_bytes, min(cache_bytes, frame_bytes)
+        self._chunks: ByteCache[ChunkModel] = ByteCache(chunk_bytes)
+        self._frames: ByteCache[Any] = ByteCache(frame_bytes)
         self._closed = False
         self._pixels = _PixelTargets()
 

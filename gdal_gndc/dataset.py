@@ -49,6 +49,7 @@ class GNDCDataset(About, Points, Analysis, Exports):
         precision: Precision = "float32",
         storage_options: dict[str, Any] | None = None,
         n_threads: int = 0,
+        cache_bytes: int | None = None,
     ) -> None:
         chosen = choose_backend(backend, device, precision)
         container = Container.open(path, storage_options=storage_options)
@@ -60,9 +61,10 @@ class GNDCDataset(About, Points, Analysis, Exports):
             "precision": precision,
             "storage_options": storage_options,
             "n_threads": n_threads,
+            "cache_bytes": cache_bytes,
         }
         self._meta = container.meta
-        self._cube = Cube(container, chosen, n_threads=n_threads)
+        self._cube = Cube(container, chosen, n_threads=n_threads, cache_bytes=cache_bytes)
         self._axis = self._cube.axis
         self._closed = False
 
@@ -260,6 +262,7 @@ def open_dataset(
     precision: Precision = "float32",
     storage_options: dict[str, Any] | None = None,
     n_threads: int = 0,
+    cache_bytes: int | None = None,
 ) -> GNDCDataset:
     """Open a ``.gndc`` file.
 
@@ -280,6 +283,9 @@ def open_dataset(
         For the fsspec file system.
     n_threads
         Threads a read may use, 0 for all cores.
+    cache_bytes
+        Budget for loaded chunks, by default ``GNDC_CHUNK_CACHE_BYTES`` or 2 GiB; and for decompressed masks and
+        residuals, at most ``GNDC_FRAME_CACHE_BYTES`` or 256 MiB.
 
     Raises
     ------
@@ -297,6 +303,7 @@ def open_dataset(
         precision=precision,
         storage_options=storage_options,
         n_threads=n_threads,
+        cache_bytes=cache_bytes,
     )
 
 

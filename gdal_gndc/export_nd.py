@@ -161,7 +161,7 @@ def to_zarr(
 
     target = Path(path)
     if target.exists() and not overwrite:
-        raise FileExistsError(17, "it is there already; say so to overwrite it", str(target))
+        raise FileExistsError(17, "it is there already; overwrite=True replaces it", str(target))
     with _prepared(dataset, **options) as work, _partial(target, work) as (folder, journal):
         store = folder / "store"
         if _HEADER not in journal.done:

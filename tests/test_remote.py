@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 import zipfile
@@ -96,11 +97,17 @@ def test_a_small_budget_drops_chunks(cube, monkeypatch):
         dataset.read(0, window=(0, 0, 16, 16))
         one = dataset.cache_info()["chunks"].bytes
     monkeypatch.setenv("GNDC_CHUNK_CACHE_BYTES", str(3 * one))
-    with gdal_gndc.open(cube) as dataset:
-        dataset.read(0)
-        info = dataset.cache_info()["chunks"]
-        assert (info.items, info.misses, info.max_bytes) == (3, 64, 3 * one)
-        assert info.bytes <= info.max_bytes
+    for asked, budget in ((None, 3 * one), (2 * one, 2 * one)):
+        with gdal_gndc.open(cube, cache_bytes=asked) as dataset:
+            dataset.read(0)
+            info = dataset.cache_info()["chunks"]
+            assert (info.items, info.misses, info.max_bytes) == (budget // one, 64, budget)
+            assert info.bytes <= info.max_bytes
+            frames = dataset.cache_info()["frames"].max_bytes
+            assert frames == budget if asked else frames > budget
+            again = pickle.loads(pickle.dumps(dataset))
+            assert again.cache_info()["chunks"].max_bytes == budget
+            again.close()
 
 
 def test_only_the_frames_asked_for_are_decompressed(cube):

@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Unpack
 
 from gdal_gndc.encode.inputs import Inputs, Source, SourceOptions, open_source
@@ -76,7 +75,7 @@ def verify(
         _check_same(source, dataset, os.fspath(cube))
         stored = dataset.metrics()
         provenance = dataset.cube.container.sidecar("provenance.json") or {}
-    metrics = measure(Path(cube), source)
+        metrics = measure(dataset, source)
     problems, checked = [], ["every sample of the sources is there"]
     if max_error is None:
         training = provenance.get("training")

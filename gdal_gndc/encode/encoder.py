@@ -213,9 +213,10 @@ def _encode_once(
     documents = Documents.of(source, schedule.train(ChunkJob(source, plan, device, 0), shelf), plan)
     with told(work.root):
         documents.write(work.beside, {})
-        metrics = measure(work.beside, source)
-        if plan.n_chunks > 1:
-            metrics["seams"] = measure_seams(work.beside, source)
+        with schedule.opened(work.beside) as cube:
+            metrics = measure(cube, source)
+            if plan.n_chunks > 1:
+                metrics["seams"] = measure_seams(cube, source)
         if plan.max_error:
             check_bound(metrics, plan.max_error, work.target)
         if prepared.held_out:
@@ -238,4 +239,4 @@ def _check_target(target: Path, overwrite: bool) -> None:
     if target.is_dir():
         raise EncodeError(f"{target}: is a directory, expected a file to write")
     if target.exists() and not overwrite:
-        raise EncodeError(f"{target}: the file exists; say overwrite to replace it")
+        raise EncodeError(f"{target}: the file exists; overwrite=True (--overwrite) replaces it")

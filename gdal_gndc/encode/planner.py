@@ -193,7 +193,7 @@ def make_plan(
     # what is made up needs samples of its own, lest the dates get fewer
     plan = replace(plan, batch=_batch_of(config) * (2 if interpolate else 1))
     if any(n > part for n, part in zip(shape[1:3], chunk[1:], strict=True)):
-        plan = replace(plan, overlap=min(16, max(6, min(chunk[1:]) // 8)))
+        plan = replace(plan, overlap=min(16, max(8, min(chunk[1:]) // 8)))
     relative = min(size.rate, _BOUNDED_RATE) if plan.max_error else size.rate
     if interpolate:
         relative *= _VIRTUAL_RATE

@@ -8,15 +8,19 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from gdal_gndc.encode.chunks import ChunkJob, Piece, chunk_boxes
 from gdal_gndc.encode.cluster import Scheduler, train_on_cluster
-from gdal_gndc.encode.memory import memory_text, peak_memory, run_memory, worker_count
+from gdal_gndc.encode.memory import PROCESS, memory_text, peak_memory, run_memory, worker_count
 from gdal_gndc.encode.progress import Bar, ChunkProgress
 from gdal_gndc.encode.work_folder import Shelf
 from gdal_gndc.encode.worker import Worker
 from gdal_gndc.format.manifest import ChunkEntry
+
+if TYPE_CHECKING:
+    from gdal_gndc.dataset import GNDCDataset
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +57,14 @@ class Schedule:
     progress: bool = True
     found: int = 0
     peak: int = 0
+
+    def opened(self, path: Path) -> GNDCDataset:
+        """Open a cube that was written, for no more threads and memory than these."""
+        import gdal_gndc
+
+        # the other half is for the values that are compared
+        room = None if self.memory is None else max(0, self.memory - PROCESS) // 2
+        return gdal_gndc.open(path, device="cpu", n_threads=self.threads or 0, cache_bytes=room)
 
     def train(self, job: ChunkJob, shelf: Shelf, entries: list[ChunkEntry] | None = None) -> list[Piece]:
         """Train the chunks that are not on the shelf yet, and return all.

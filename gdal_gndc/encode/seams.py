@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gdal_gndc.encode.inputs import Source
+
+if TYPE_CHECKING:
+    from gdal_gndc.dataset import GNDCDataset
 
 Range = tuple[int, int]
 Shape = tuple[int, int, int, int]
@@ -20,13 +22,13 @@ _NEAR = 8
 _STRIP = 2_000_000  # samples
 
 
-def measure_seams(path: str | Path, source: Source | None = None) -> dict[str, float]:
+def measure_seams(cube: GNDCDataset, source: Source | None = None) -> dict[str, float]:
     """Measure how much larger a step across a border of two chunks is than one beside it.
 
     Parameters
     ----------
-    path
-        A cube.
+    cube
+        An open cube.
     source
         What it was made from: then an edge that the scenery itself has along a border does not count.
 
@@ -38,24 +40,21 @@ def measure_seams(path: str | Path, source: Source | None = None) -> dict[str, f
         over the bands; with a source, over the same ratio there. ``y_halo``, ``x_halo`` and ``time_halo`` are those of
         the steps at the ends of halos, where the blending of neighbours begins. 1 where nothing shows.
     """
-    import gdal_gndc
+    manifest, shape = cube.cube.container.manifest, cube.shape
 
-    with gdal_gndc.open(path, device="cpu") as cube:
-        manifest, shape = cube.cube.container.manifest, cube.shape
+    def decoded(k: int, rows: Range, cols: Range) -> Any:
+        return cube.read(k, window=(cols[0], rows[0], cols[1] - cols[0], rows[1] - rows[0]))
 
-        def decoded(k: int, rows: Range, cols: Range) -> Any:
-            return cube.read(k, window=(cols[0], rows[0], cols[1] - cols[0], rows[1] - rows[0]))
-
-        found = {}
-        for axis, name in enumerate(("time", "y", "x")):
-            borders = sorted({getattr(chunk, name)[0] for chunk in manifest.chunks} - {0})
-            halo = manifest.t_overlap if axis == 0 else manifest.overlap
-            ratios = _ratios(decoded, shape, axis, borders, halo)
-            if source is not None and borders:
-                ratios = ratios / _ratios(source.read_frame, shape, axis, borders, halo)
-            for key, ratio in zip((name, f"{name}_halo"), ratios, strict=True):
-                if np.isfinite(ratio).any():
-                    found[key] = float(f"{np.mean(ratio[np.isfinite(ratio)]):.4g}")
+    found = {}
+    for axis, name in enumerate(("time", "y", "x")):
+        borders = sorted({getattr(chunk, name)[0] for chunk in manifest.chunks} - {0})
+        halo = manifest.t_overlap if axis == 0 else manifest.overlap
+        ratios = _ratios(decoded, shape, axis, borders, halo)
+        if source is not None and borders:
+            ratios = ratios / _ratios(source.read_frame, shape, axis, borders, halo)
+        for key, ratio in zip((name, f"{name}_halo"), ratios, strict=True):
+            if np.isfinite(ratio).any():
+                found[key] = float(f"{np.mean(ratio[np.isfinite(ratio)]):.4g}")
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,10 +12,13 @@ from gdal_gndc.encode.inputs import Source
 from gdal_gndc.encode.metrics import Metrics
 from gdal_gndc.errors import EncodeError
 
+if TYPE_CHECKING:
+    from gdal_gndc.dataset import GNDCDataset
+
 _STRIP = 4_000_000  # samples
 
 
-def measure(path: Path, source: Source) -> dict[str, Any]:
+def measure(cube: GNDCDataset, source: Source) -> dict[str, Any]:
     """Decode every frame of a cube and compare it with its source.
 
     Raises
@@ -23,16 +26,13 @@ def measure(path: Path, source: Source) -> dict[str, Any]:
     EncodeError
         If the file does not give back every sample of the sources.
     """
-    import gdal_gndc
-
     metrics = Metrics([band.name for band in source.bands], int(np.prod(source.shape, dtype=np.int64)))
-    with gdal_gndc.open(path, device="cpu") as cube:
-        for k in range(len(source.times)):
-            for rows in strips(source.shape):
-                given = source.read((k, k + 1), rows)[0]
-                metrics.add(given, cube.read(k, window=(0, rows[0], source.width, rows[1] - rows[0])))
+    for k in range(len(source.times)):
+        for rows in strips(source.shape):
+            given = source.read((k, k + 1), rows)[0]
+            metrics.add(given, cube.read(k, window=(0, rows[0], source.width, rows[1] - rows[0])))
     if metrics.lost:
-        raise EncodeError(f"{path}: {metrics.lost} samples of the sources read as NaN from the file written")
+        raise EncodeError(f"{cube.name}: {metrics.lost} samples of the sources read as NaN from the file written")
     return metrics.summary()
 
 

@@ -49,6 +49,12 @@ def test_processes_give_the_same_bytes(serial: Path, files: list[Path], tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["x.gndc"]
 
 
+def test_cubes_are_compared_within_the_limits(serial: Path) -> None:
+    with Schedule(threads=1, memory=400_000_000).opened(serial) as cube:
+        assert cube.cube.n_threads == 1
+        assert all(cache.max_bytes < 200_000_000 for cache in cube.cache_info().values())
+
+
 def _start(files: list[Path], output: Path, **options: Any) -> subprocess.Popen[bytes]:
     """Encode in a process of its own group, as a terminal would have it, and wait for its first finished chunk."""
     command = [sys.executable, "-m", "tests.encode.quick", str(output), json.dumps(CHUNKS | options)]

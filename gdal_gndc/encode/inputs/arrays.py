@@ -174,7 +174,7 @@ def _of_dataset(
                        and dataset[n].ndim == 0 and dataset[n].dtype.kind == "M"), None)  # fmt: skip
         when = when if scalar is None else _utc(scalar)
         if when is None:
-            raise EncodeError(f"{label}: no time coordinate, and no date in its name; give date_regex")
+            raise EncodeError(f"{label}: no time coordinate, and no date in its name; give date_regex (--date-regex)")
         t, times = None, (when,)
     else:
         times = tuple(_utc(value) for value in found.times.tz_localize(None).values)

@@ -128,7 +128,7 @@ class DateFinder:
             raise EncodeError(f"{look.path}: the date expression {self._pattern.pattern!r} does not match its name")
         if when := date_in_name(look.path) or date_in_tags(look.tags):
             return when
-        raise EncodeError(f"{look.path}: no date in its name or its tags; give date_regex")
+        raise EncodeError(f"{look.path}: no date in its name or its tags; give date_regex (--date-regex)")
 
 
 def _from_groups(groups: Mapping[str, str | None]) -> datetime | None:

@@ -83,7 +83,7 @@ def masked_by(source: Source, quality: Source, rule: MaskRule, *, skip_bad: bool
         what, value, expected = found
         raise EncodeError(
             f"{quality.names[0]}: the {what} of the mask is {value}, but {expected} in {source.names[0]}; "
-            "align warps it to that grid"
+            "align=True (--align) warps it to that grid"
         )
     exact = {time: k for k, time in enumerate(quality.times)}
     days: dict[date, list[int]] = {}

@@ -218,7 +218,7 @@ def stack_of(
                 what, value, expected = found_other
                 raise EncodeError(
                     f"{look.path}: its {what} is {value}, but {expected} in {first[0].path}; "
-                    "align warps all to one grid"
+                    "align=True (--align) warps all to one grid"
                 )
         found.append(Scene(when, tuple(files)))
         grids += [look.grid for look in looks]
@@ -261,6 +261,6 @@ def _frames(scenes: Sequence[Scene], merge: Merge | None, group_by: str) -> list
             one, other = several[:2]
             raise EncodeError(
                 f"{other.files[0]}: has the same date {format_time(other.time)} as {one.files[0]}; "
-                "merge says how to make one of them"
+                "merge (--merge) says how to make one of them"
             )
     return sorted((tuple(frame) for frame in frames.values()), key=lambda frame: frame[0].time)

@@ -113,13 +113,13 @@ def test_a_constant_band_and_a_date_without_data(write_raster: Any, tmp_path: Pa
 def test_a_chunk_without_data_is_written_as_missing(write_raster: Any, tmp_path: Path, quick_encode: Any) -> None:
     rows, cols = np.mgrid[0:32, 0:64]
     values = (rows + cols).astype("float32")[np.newaxis]
-    values[:, :, 26:] = np.nan
+    values[:, :, 24:] = np.nan
     files = [write_raster(f"a_2020010{k}.tif", values + k) for k in (1, 2)]
     quick_encode(files, tmp_path / "x.gndc", chunk_size=32)
     with gdal_gndc.open(tmp_path / "x.gndc") as cube:
         manifest = cube.cube.container.manifest
         assert len(manifest.chunks) == 1 and manifest.missing[0]["id"] == [0, 0, 1]
-        assert np.isnan(cube.read(0)[:, 26:]).all() and np.isfinite(cube.read(0)[:, :26]).all()
+        assert np.isnan(cube.read(0)[:, 24:]).all() and np.isfinite(cube.read(0)[:, :24]).all()
     nothing = write_raster("n_20200101.tif", np.full((1, 8, 8), np.nan, "float32"))
     with pytest.raises(EncodeError, match="everything is nodata"):
         quick_encode(nothing, tmp_path / "n.gndc")
