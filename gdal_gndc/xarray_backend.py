@@ -165,7 +165,7 @@ class GNDCBackendEntrypoint(BackendEntrypoint):
     url = "https://github.com/gdal-gndc/gdal-gndc"
     open_dataset_parameters = (
         "filename_or_obj", "drop_variables", "times", "bands", "stack_bands", "bbox", "resolution", "backend", "device",
-        "precision", "storage_options", "n_threads",
+        "precision", "storage_options", "n_threads", "cache_bytes",
     )  # fmt: skip
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
@@ -191,6 +191,7 @@ class GNDCBackendEntrypoint(BackendEntrypoint):
         precision: Precision = "float32",
         storage_options: dict[str, Any] | None = None,
         n_threads: int = 0,
+        cache_bytes: int | None = None,
     ) -> xr.Dataset:
         """Open a cube lazily; call it through ``xarray.open_dataset``.
 
@@ -207,12 +208,12 @@ class GNDCBackendEntrypoint(BackendEntrypoint):
             (min_x, min_y, max_x, max_y) in the cube's CRS, widened to the pixels it touches.
         resolution
             Pixel size in CRS units, (x, y) or one number: the field is evaluated at the centres of such pixels.
-        backend, device, precision, storage_options, n_threads
+        backend, device, precision, storage_options, n_threads, cache_bytes
             As in `gdal_gndc.open`.
         """
         options = {
             "backend": backend, "device": device, "precision": precision, "storage_options": storage_options,
-            "n_threads": n_threads,
+            "n_threads": n_threads, "cache_bytes": cache_bytes,
         }  # fmt: skip
         path = _absolute(os.fspath(filename_or_obj))
         manager = CachingFileManager(_Handle, path, mode="r", kwargs=options, lock=False)

@@ -21,7 +21,7 @@ from gdal_gndc.errors import EncodeError
 _log = logging.getLogger(__name__)
 
 Shape = tuple[int, int, int, int]
-_CELLS = (4, 16)
+_CELLS = (4, 10)
 # Decibels that doubling the bits is worth, when models of several sizes are compared.
 _DOUBLING = 2.5
 _SHORT = 0.1

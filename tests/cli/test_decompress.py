@@ -150,6 +150,17 @@ def test_integers_of_a_part(gndc: Gndc, cube: Path, tmp_path: Path) -> None:
             assert np.abs(held - np.clip(expected[..., band], low, high)).max() <= scale * 0.5001 + 1e-6
 
 
+@pytest.mark.parametrize(("option", "factors"), [("--overviews", [2]), ("--no-overviews", [])])
+def test_overviews(gndc: Gndc, cube: Path, tmp_path: Path, option: str, factors: list[int]) -> None:
+    fine = ["--bbox", 400000, 5299400, 400600, 5300000, "--resolution", 1, "--bands", "T", "--end", "2020-01-04"]
+    for kind in ("tif", "cog"):
+        result = gndc("decompress", "-i", cube, "-o", tmp_path / kind, "--format", kind, *fine, option, "--json")
+        assert result.exit_code == 0, result.output
+        with rasterio.open(json.loads(result.output)[0]) as raster:
+            assert max(raster.shape) == 600
+            assert raster.overviews(1)[:1] == factors
+
+
 @pytest.mark.parametrize(
     ("options", "code", "says"),
     [

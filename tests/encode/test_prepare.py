@@ -53,7 +53,7 @@ def test_times_between_are_taught_where_that_helps() -> None:
 
 def test_cells_follow_a_trial() -> None:
     sea = prepare(open_rasters(DATA / "sst_gulfstream"), preset="fast", interpolate=False)
-    assert sea.plan.config.spatial_scale * max(12, 16) == pytest.approx(16, abs=0.1)
+    assert sea.plan.config.spatial_scale * 12 == pytest.approx(10, abs=0.1)
     land = prepare(open_rasters(MODIS), preset="fast", interpolate=False)
     assert land.plan.config.spatial_scale * len(MODIS) == pytest.approx(4, abs=0.1)
 
