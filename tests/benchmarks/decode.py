@@ -72,6 +72,13 @@ def compare(
     return statistics.median(mine), statistics.median(theirs) if theirs else None
 
 
+def in_turns(call: Callable[[], object], other: Callable[[], float], rounds: int) -> float:
+    """How many times as long a call takes as another, which tells its seconds."""
+    one, two = compare(call, other, rounds, 1)
+    assert two
+    return one / two
+
+
 def machine() -> str:
     model = next(
         (
@@ -155,12 +162,12 @@ def measure(
         assert peer is not None
         return sum(peer(call="read", args={"time": 5, "window": [c, r, 256, 256]}) for c, r in corners)
 
-    found = compare(ours_random, peer_random if peer else None, max(1, rounds // 2))
+    found = compare(ours_random, peer_random if peer else None, rounds)
     add("256 x 256 at random places", "Mpx/s", 8 * 65536 * mega, *found)
-    small = compare(lambda: dataset.read(5, window=(0, 0, 256, 256)), None, rounds)[0]
-    whole = compare(lambda: dataset.read(5, out_shape=(256, 256)), None, rounds)[0]
-    print(f"{'frame decimated to 256 x 256':38} {whole / small:10.2f} times a 256 x 256 window")
-    rows.append({"isa": isa, "what": "decimated to 256 x 256 / window", "ratio": whole / small})
+    whole = lambda: dataset.read(5, out_shape=(256, 256))  # noqa: E731
+    times = in_turns(whole, lambda: timed(ours_random) / 8, 4 * rounds)
+    print(f"{'frame decimated to 256 x 256':38} {times:10.2f} times a 256 x 256 window")
+    rows.append({"isa": isa, "what": "decimated to 256 x 256 / window", "ratio": times})
 
     peer_series = (lambda: peer(call="series", points=few)) if peer else None
     one = compare(lambda: [dataset.pixel_series(r, c) for r, c in few], peer_series, rounds)
@@ -193,14 +200,14 @@ def measure_more(folder: Path, path: Path, rounds: int, rows: list[dict[str, Any
         gdal_gndc.open(path) as plain,
         gdal_gndc.open(write_cube(folder / "corrected.gndc", size=SIZE, frames=FRAMES, corrected=[5])) as corrected,
     ):
-        without = compare(lambda: plain.read(5, window=box), None, rounds)[0]
-        with_them = compare(lambda: corrected.read(5, window=box), None, rounds)[0]
-        ratio("window with residuals / without, once decompressed", with_them / without, rows)
+        without = lambda: timed(lambda: plain.read(5, window=box))  # noqa: E731
+        times = in_turns(lambda: corrected.read(5, window=box), without, 2 * rounds)
+        ratio("window with residuals / without, once decompressed", times, rows)
         boxes = [(c, r, 512, 512) for c in range(0, 2048, 512) for r in (0, 512)]
         with ThreadPoolExecutor(8) as pool:
-            together = compare(lambda: list(pool.map(lambda b: plain.read(5, window=b), boxes)), None, rounds)[0]
-        alone = compare(lambda: [plain.read(5, window=b) for b in boxes], None, rounds)[0]
-        ratio("8 threads at once / one caller, the same windows", together / alone, rows)
+            alone = lambda: timed(lambda: [plain.read(5, window=b) for b in boxes])  # noqa: E731
+            times = in_turns(lambda: list(pool.map(lambda b: plain.read(5, window=b), boxes)), alone, 2 * rounds)
+        ratio("8 threads at once / one caller, the same windows", times, rows)
     done = subprocess.run([sys.executable, "-c", _PEAK, path], capture_output=True, text=True, check=True)
     ratio("memory of a frame beyond output and tables, MB", float(done.stdout), rows)
 
