@@ -15,7 +15,7 @@ from gdal_gndc.errors import EncodeError
 from gdal_gndc.field.layout import Layout
 from gdal_gndc.field.native import NativeField
 from gdal_gndc.format.chunk import Chunk
-from gdal_gndc.format.compression import lzma_compress, zstd_compress
+from gdal_gndc.format.compression import lzma_compress, zstd_compress, zstd_smallest
 from gdal_gndc.format.residual import ResidualFrame, ResidualInfo, pack_residuals
 
 Floats = NDArray[np.float32]
@@ -90,7 +90,7 @@ def correct(chunk: Chunk, source: Floats, times: Floats, bound: ErrorBound) -> C
     counts = [_steps_of_frame(a, b, steps) for a, b in zip(source, decoded, strict=True)]
     largest = max(int(np.abs(count).max(initial=0)) for count in counts)
     kind = np.dtype("<i1") if largest <= 127 else np.dtype("<i2")
-    frames = [_frame(count.astype(kind)) for count in counts]
+    frames = [_frame(count.astype(kind), source.size * kind.itemsize) for count in counts]
     codec = _codec([frame for frame in frames if frame is not None])
     info = ResidualInfo(
         dtype=kind.name,
@@ -128,17 +128,17 @@ def _steps_of_frame(source: Floats, decoded: Floats, steps: tuple[float, ...]) -
     return whole
 
 
-def _frame(counts: NDArray[np.integer]) -> ResidualFrame | None:
+def _frame(counts: NDArray[np.integer], among: int) -> ResidualFrame | None:
     """The smaller of a sparse and a dense frame, as they compress; None where nothing is to be corrected."""
     flat = counts.ravel()
     places = np.flatnonzero(flat)
     if not places.size:
         return None
     gaps = np.diff(places, prepend=0).astype(np.int32)
-    sparse = gaps, flat[places], zstd_compress(gaps.tobytes())
+    sparse = gaps, flat[places], zstd_smallest(gaps.tobytes(), among=among)
     every, packed = _all_places(flat.size)
     frames = [
-        ResidualFrame(deltas, values, zstd=(positions, zstd_compress(values.tobytes())))
+        ResidualFrame(deltas, values, zstd=(positions, zstd_smallest(values.tobytes(), among=among)))
         for deltas, values, positions in (sparse, (every, flat, packed))
     ]
     return min(frames, key=lambda frame: sum(map(len, frame.zstd or ())))

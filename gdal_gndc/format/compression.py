@@ -1,8 +1,9 @@
-"""Decompression to a size that is known beforehand; nothing bigger is ever allocated."""
+"""Compression, and decompression to a size that is known beforehand: nothing bigger is ever allocated."""
 
 from __future__ import annotations
 
 import lzma
+from collections.abc import Sequence
 
 import zstandard
 
@@ -13,6 +14,10 @@ _ZSTD_MAX_RATIO = 32768
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 # What the decoder of xz's strongest preset needs (65 MiB, whatever the data), with room to spare.
 _LZMA_MEMORY = 128 << 20
+# Strategies of zstd and shortest matches that are smallest on some masks, weights or corrections. Long matches only
+# leave more to the entropy coder, which suits weights that are nearly noise.
+_PARSINGS = ((7, 3), (8, 5), (9, 6))
+_WORTH_TRYING = 4 << 20
 
 Buffer = bytes | bytearray | memoryview
 
@@ -89,6 +94,45 @@ def lzma_exact(data: Buffer, expected: int, what: str, *, path: str | None = Non
 def zstd_compress(data: Buffer, level: int = 19) -> bytes:
     """Compress to one zstd frame that carries its content size, which other readers need."""
     return zstandard.ZstdCompressor(level=level, write_content_size=True).compress(data)
+
+
+def zstd_smallest(*parts: Buffer, among: int = 0) -> bytes:
+    """Compress to the smallest of several zstd frames: one to six per cent less than `zstd_compress`.
+
+    Parameters
+    ----------
+    parts
+        What is compressed, in order. Parts with statistics of their own may get blocks of their own.
+    among
+        Bytes of all that is compressed alike, if these are not all: beyond 4 MiB it is `zstd_compress`, as trying
+        takes four to eight times as long.
+    """
+    pieces = [bytes(part) for part in parts]
+    whole = b"".join(pieces)
+    best = zstd_compress(whole)
+    if max(among, len(whole)) > _WORTH_TRYING:
+        return best
+    log = min(22, max(10, len(whole).bit_length()))
+    for strategy, shortest in _PARSINGS:
+        compressor = zstandard.ZstdCompressor(
+            compression_params=zstandard.ZstdCompressionParameters(
+                strategy=strategy, min_match=shortest, target_length=999, search_log=9, write_content_size=True,
+                window_log=log, chain_log=log, hash_log=log,
+            )
+        )  # fmt: skip
+        tried = [compressor.compress(whole)]
+        if len(pieces) > 1:
+            tried.append(_in_blocks(compressor, pieces))
+        best = min(best, *tried, key=len)
+    return best
+
+
+def _in_blocks(compressor: zstandard.ZstdCompressor, pieces: Sequence[bytes]) -> bytes:
+    stream = compressor.compressobj(size=sum(map(len, pieces)))
+    blocks = [stream.compress(pieces[0])]
+    for piece in pieces[1:]:
+        blocks += [stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK), stream.compress(piece)]
+    return b"".join([*blocks, stream.flush()])
 
 
 def lzma_compress(data: Buffer) -> bytes:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdal_gndc.errors import EncodeError, FileFormatError
-from gdal_gndc.format.compression import Buffer, zstd_compress, zstd_exact
+from gdal_gndc.format.compression import Buffer, zstd_exact, zstd_smallest
 
 _HEADER = struct.Struct("<B3I")
 _LENGTH = struct.Struct("<I")
@@ -138,7 +138,7 @@ class Mask:
         )
 
     @staticmethod
-    def pack(array: NDArray[Any], level: int = 19) -> bytes:
+    def pack(array: NDArray[Any]) -> bytes:
         """Return the mask section of a boolean array, True = nodata.
 
         Parameters
@@ -163,6 +163,6 @@ class Mask:
             kind, mask = _STATIC, mask[:1]
         parts = [_HEADER.pack(kind, *mask.shape)]
         for frame in mask:
-            packed = zstd_compress(np.packbits(frame).tobytes(), level)
+            packed = zstd_smallest(np.packbits(frame).tobytes(), among=mask.size // 8)
             parts += [_LENGTH.pack(len(packed)), packed]
         return b"".join(parts)

@@ -100,7 +100,7 @@ class ResidualFrame:
 
     ``deltas`` (n,) int32 are the gaps between ascending positions (row * width + col) * n_bands + band, the
     first one from 0; ``values`` (n,) int16 or int8 count steps of ``frame_scale`` or of the bands' scales, float32
-    are what they are. ``zstd`` are both, if they have been compressed already at `pack_residuals`' level.
+    are what they are. ``zstd`` are both, if they have been compressed already.
     """
 
     deltas: NDArray[np.int32]

@@ -3,13 +3,14 @@ from __future__ import annotations
 import lzma
 import tracemalloc
 
+import numpy as np
 import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gdal_gndc.errors import FileFormatError
-from gdal_gndc.format.compression import lzma_compress, lzma_exact, zstd_compress, zstd_exact
+from gdal_gndc.format.compression import lzma_compress, lzma_exact, zstd_compress, zstd_exact, zstd_smallest
 
 DATA = bytes(range(256)) * 40
 
@@ -112,3 +113,23 @@ def test_nothing_is_allocated_that_the_input_cannot_hold() -> None:
 def test_the_most_compressible_data_is_still_read() -> None:
     zeros = bytes(64 << 20)
     assert zstd_exact(zstd_compress(zeros, 19), len(zeros), "thing") == zeros
+
+
+@given(st.lists(st.binary(max_size=2000), min_size=1, max_size=4))
+def test_the_smallest_frame_holds_all_parts(parts: list[bytes]) -> None:
+    whole = b"".join(parts)
+    packed = zstd_smallest(*parts)
+    assert zstandard.frame_content_size(packed) == len(whole)
+    assert zstd_exact(packed, len(whole), "x") == whole
+    assert len(packed) <= len(zstd_compress(whole))
+
+
+def test_parts_of_different_kinds_pack_smaller() -> None:
+    rng = np.random.default_rng(0)
+    kinds = ((0.4, 20_000), (30.0, 2_000))
+    parts = [np.rint(rng.normal(0, spread, n)).astype(np.int8).tobytes() for spread, n in kinds]
+    whole = b"".join(parts)
+    packed = zstd_smallest(*parts)
+    assert len(packed) < 0.97 * len(zstd_compress(whole))
+    assert zstd_exact(packed, len(whole), "x") == whole
+    assert zstd_smallest(*parts, among=5 << 20) == zstd_compress(whole)
