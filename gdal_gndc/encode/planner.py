@@ -46,7 +46,7 @@ SIZES: dict[Preset, Size] = {
     "tiny": Size(6, 2, 0.75, 5, 4, 4, 0.45, 48, 2, 4.0, 8.0, 15_000, 40.0),
     "fast": Size(6, 2, 0.75, 5, 4, 4, 0.55, 48, 2, 8.0, 16.0, 6_000, 12.0),
     "balanced": Size(6, 4, 1.0, 5, 8, 4, 0.55, 64, 3, 8.0, 16.0, 15_000, 6.0),
-    "best": Size(6, 4, 1.0, 5, 8, 8, 0.55, 96, 3, 8.0, 16.0, 25_000, 2.0),
+    "best": Size(6, 4, 1.0, 5, 8, 4, 0.55, 96, 3, 8.0, 16.0, 25_000, 2.0),
 }
 
 
@@ -66,7 +66,8 @@ _FEWEST_DATES = 8
 def size_at(level: float) -> Size:
     """Return what lies between presets: 0 is tiny, 1 fast, 2 balanced, 3 best.
 
-    Below 0 and above 3 the weight of a bit alone changes, by a factor of 8 a level.
+    Below 0 and above 3 the weight of a bit changes, by a factor of 8 a level; above 3 the temporal grid has more cells
+    across the image too, up to twice as many.
     """
     names = list(SIZES)
     low = min(len(names) - 2, max(0, math.floor(level)))
@@ -83,6 +84,7 @@ def size_at(level: float) -> Size:
         if isinstance(getattr(one, field.name), int)
     }
     beyond = max(0.0, level - (len(names) - 1)) + min(0.0, level)
+    whole["temporal_cells"] = round(whole["temporal_cells"] * 2 ** min(1.0, max(0.0, beyond)))
     return Size(
         **whole | {"hidden": int(between(one.hidden, other.hidden, 16))},
         spatial_detail=between(one.spatial_detail, other.spatial_detail),
