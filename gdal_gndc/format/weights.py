@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdal_gndc.errors import EncodeError, FileFormatError
-from gdal_gndc.format.compression import Buffer, zstd_exact, zstd_smallest
+from gdal_gndc.format.compression import Buffer, zstd_compress, zstd_exact, zstd_smallest
 from gdal_gndc.format.document import Document, shown, with_unknown
 
 _ITEMSIZE = {"float16": 2, "int8": 1, "int16": 2}
@@ -197,7 +197,7 @@ def unpack_weights(
     return tensors
 
 
-def pack_weights(tensors: Sequence[Tensor], mode: str) -> tuple[bytes, Quantization]:
+def pack_weights(tensors: Sequence[Tensor], mode: str, level: int | None = None) -> tuple[bytes, Quantization]:
     """Compress the weights of a chunk; the inverse of `unpack_weights`.
 
     Parameters
@@ -206,6 +206,8 @@ def pack_weights(tensors: Sequence[Tensor], mode: str) -> tuple[bytes, Quantizat
         Spatial grid, temporal grid unless disabled, decoder, of the types that ``mode`` asks for.
     mode
         One of `MODES`; ``int8`` and ``int16`` need the same scale for all tensors.
+    level
+        Compression level of zstd; by default the smallest of several frames, which takes longer.
 
     Raises
     ------
@@ -228,7 +230,8 @@ def pack_weights(tensors: Sequence[Tensor], mode: str) -> tuple[bytes, Quantizat
     names = (*("spatial", "phenology")[: len(tensors) - 1], "decoder")
     counts = tuple(tensor.count for tensor in tensors)
     scales = tuple(float(tensor.scale) for tensor, kind in zip(tensors, types, strict=True) if kind != "float16")
-    data = zstd_smallest(*(tensor.data for tensor in tensors))
+    parts = [bytes(tensor.data) for tensor in tensors]
+    data = zstd_smallest(*parts) if level is None else zstd_compress(b"".join(parts), level)
     if per_tensor and decoder == "float16":
         return data, Quantization(mode, scales, counts[:-1], names[:-1], counts[-1])
     if not per_tensor and scales:
