@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,15 +79,13 @@ def open_dataset(location: str, engine: str | None = None, **options: Any) -> xr
 
 
 def _open(xarray: Any, source: Any, engine: str | None, options: dict[str, Any]) -> Any:
-    plain = engine != "zarr" or "consolidated" in options
-    if not plain:
-        # Most stores of Zarr 3 carry no consolidated metadata; asking for it is cheap, and quick where it is.
-        with suppress(KeyError, ValueError):
-            return xarray.open_dataset(source, engine=engine, decode_coords="all", consolidated=True, **options)
-        options = {**options, "consolidated": False}
-    found = xarray.open_dataset(source, engine=engine, decode_coords="all", **options)
-    if plain:
-        return found
+    opened = partial(xarray.open_dataset, source, engine=engine, decode_coords="all", **options)
+    if engine != "zarr" or "consolidated" in options:
+        return opened()
+    # Most stores of Zarr 3 carry no consolidated metadata; asking for it is cheap, and quick where it is.
+    with suppress(KeyError, ValueError):
+        return opened(consolidated=True)
+    found = opened(consolidated=False)
     # Listed all at once, the variables come in another order every time.
     ordered = found[sorted(found.data_vars)]
     ordered.set_close(found.close)

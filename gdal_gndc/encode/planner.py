@@ -83,15 +83,15 @@ def size_at(level: float) -> Size:
         for field in fields(Size)
         if isinstance(getattr(one, field.name), int)
     }
-    beyond = max(0.0, level - (len(names) - 1)) + min(0.0, level)
-    whole["temporal_cells"] = round(whole["temporal_cells"] * 2 ** min(1.0, max(0.0, beyond)))
+    above, below = max(0.0, level - (len(names) - 1)), min(0.0, level)
+    whole["temporal_cells"] = round(whole["temporal_cells"] * 2 ** min(1.0, above))
     return Size(
         **whole | {"hidden": int(between(one.hidden, other.hidden, 16))},
         spatial_detail=between(one.spatial_detail, other.spatial_detail),
         temporal_fill=between(one.temporal_fill, other.temporal_fill),
         table_scale=between(one.table_scale, other.table_scale),
         decoder_scale=between(one.decoder_scale, other.decoder_scale),
-        rate=between(one.rate, other.rate) / 8**beyond,
+        rate=between(one.rate, other.rate) / 8 ** (above + below),
     )
 
 

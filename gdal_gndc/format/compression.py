@@ -107,8 +107,7 @@ def zstd_smallest(*parts: Buffer, among: int = 0) -> bytes:
         Bytes of all that is compressed alike, if these are not all: beyond 4 MiB it is `zstd_compress`, as trying
         takes four to eight times as long.
     """
-    pieces = [bytes(part) for part in parts]
-    whole = b"".join(pieces)
+    whole = b"".join(parts)
     best = zstd_compress(whole)
     if max(among, len(whole)) > _WORTH_TRYING:
         return best
@@ -121,17 +120,17 @@ def zstd_smallest(*parts: Buffer, among: int = 0) -> bytes:
             )
         )  # fmt: skip
         tried = [compressor.compress(whole)]
-        if len(pieces) > 1:
-            tried.append(_in_blocks(compressor, pieces))
+        if len(parts) > 1:
+            tried.append(_in_blocks(compressor, parts, len(whole)))
         best = min(best, *tried, key=len)
     return best
 
 
-def _in_blocks(compressor: zstandard.ZstdCompressor, pieces: Sequence[bytes]) -> bytes:
-    stream = compressor.compressobj(size=sum(map(len, pieces)))
-    blocks = [stream.compress(pieces[0])]
-    for piece in pieces[1:]:
-        blocks += [stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK), stream.compress(piece)]
+def _in_blocks(compressor: zstandard.ZstdCompressor, parts: Sequence[Buffer], size: int) -> bytes:
+    stream = compressor.compressobj(size=size)
+    blocks = [stream.compress(parts[0])]
+    for part in parts[1:]:
+        blocks += [stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK), stream.compress(part)]
     return b"".join([*blocks, stream.flush()])
 
 

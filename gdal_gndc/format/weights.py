@@ -230,7 +230,7 @@ def pack_weights(tensors: Sequence[Tensor], mode: str, level: int | None = None)
     names = (*("spatial", "phenology")[: len(tensors) - 1], "decoder")
     counts = tuple(tensor.count for tensor in tensors)
     scales = tuple(float(tensor.scale) for tensor, kind in zip(tensors, types, strict=True) if kind != "float16")
-    parts = [bytes(tensor.data) for tensor in tensors]
+    parts = [tensor.data for tensor in tensors]
     data = zstd_smallest(*parts) if level is None else zstd_compress(b"".join(parts), level)
     if per_tensor and decoder == "float16":
         return data, Quantization(mode, scales, counts[:-1], names[:-1], counts[-1])
